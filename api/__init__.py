@@ -1,0 +1,1 @@
+"""REST surfaces: how operations are declared, authorized, validated and described."""

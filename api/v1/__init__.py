@@ -1,0 +1,1 @@
+"""The Quay-compatible REST API, mounted at /api/v1."""

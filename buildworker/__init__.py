@@ -1,0 +1,1 @@
+"""What runs inside a worker: fetching sources, building images, following logs."""

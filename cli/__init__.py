@@ -1,0 +1,1 @@
+"""The drydock command: the composition root of every process."""

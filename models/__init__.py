@@ -1,0 +1,1 @@
+"""The domain: tables, access rules and the functions that change them."""

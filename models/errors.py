@@ -1,0 +1,53 @@
+"""What can go wrong in the domain. No HTTP here: each surface maps these to its own answers.
+
+DomainError
+├── Unauthenticated   nobody is signed in, or the credential presented is not valid
+├── Forbidden         somebody is, but may not do this (or may not know whether it exists)
+├── NotFound          the thing named does not exist
+├── Invalid           the input breaks a rule; nothing was changed
+├── Conflict          the input is fine, the state is not: a name taken, an object in use
+├── QuotaExceeded     a namespace's limit would be passed
+├── ReadOnly          the repository or the whole registry takes no writes now
+├── TooMany           the caller must slow down
+└── Upstream          something we depend on (engine, Redis, storage, a remote host) did not answer
+"""
+
+
+class DomainError(Exception):
+    """A rule of the domain was broken; `detail` is safe to show to the caller."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Unauthenticated(DomainError): ...
+
+
+class Forbidden(DomainError): ...
+
+
+class NotFound(DomainError): ...
+
+
+class Invalid(DomainError): ...
+
+
+class Conflict(DomainError): ...
+
+
+class QuotaExceeded(DomainError): ...
+
+
+class ReadOnly(DomainError): ...
+
+
+class TooMany(DomainError):
+    """`retry_after`: seconds until another try may succeed, where known."""
+
+    def __init__(self, detail: str = "", *, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Upstream(DomainError): ...

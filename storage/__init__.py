@@ -1,0 +1,1 @@
+"""Where bytes are kept: one driver protocol and its implementations."""

@@ -1,0 +1,1 @@
+"""What people and probes see beside the APIs: pages, health, metrics."""
