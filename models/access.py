@@ -1,0 +1,222 @@
+"""Who is calling, and what that lets them touch. Every rule about access to data is here.
+
+A function that loads an object for a caller refuses alike whether the object is hidden or absent, except where the
+caller administers the namespace and may know.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, true
+from sqlalchemy.orm import contains_eager
+
+from models.errors import Forbidden, NotFound, ReadOnly, Unauthenticated
+from models.scopes import widest_role
+from models.session import Session
+from models.tables import Account, Organization, Permission, Repository, Team, TeamMember, User
+from models.tables.accounts import TeamRole
+from models.tables.repositories import RepositoryRole
+
+RANK: dict[str | None, int] = {None: 0, "read": 1, "write": 2, "admin": 3}
+TEAM_RANK: dict[str | None, int] = {None: 0, "member": 1, "creator": 2, "admin": 3}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The caller of an operation.
+
+    `scopes` is None unless a token limits what its account may do. A repository token is nobody's: it carries its
+    `repository_id` and `repository_role` instead of an account. `full_access` is a superuser's where the
+    installation says that superusers may see everything.
+    """
+
+    kind: Literal["anonymous", "user", "robot", "repository_token"] = "anonymous"
+    account_id: int | None = None
+    name: str | None = None
+    scopes: frozenset[str] | None = None
+    superuser: bool = False
+    full_access: bool = False
+    repository_id: int | None = None
+    repository_role: RepositoryRole | None = None
+    ip: str | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.kind == "anonymous"
+
+    def may_use(self, scope: str) -> bool:
+        """Whether the caller's token, if a token is what it came with, covers the scope."""
+        return not self.is_anonymous and (self.scopes is None or scope in self.scopes)
+
+    def refuse(self) -> Forbidden | Unauthenticated:
+        """The error for a caller who may not: sign in first, or not at all."""
+        return Unauthenticated("Requires authentication") if self.is_anonymous else Forbidden("Unauthorized")
+
+    def at(self, ip: str | None) -> "Identity":
+        return replace(self, ip=ip)
+
+
+ANONYMOUS = Identity()
+
+
+def find_account(session: Session, name: str) -> Account | None:
+    return session.scalar(select(Account).where(Account.name == name))
+
+
+def find_namespace(session: Session, name: str) -> Account | None:
+    """The user or organization of that name."""
+    return session.scalar(select(Account).where(Account.name == name, Account.kind != "robot"))
+
+
+def namespace_role(session: Session, caller: Identity, namespace: Account) -> TeamRole | None:
+    """What the caller is in a namespace: its user and an organization's administrators are `admin`."""
+    if caller.account_id is None:
+        return None
+    if caller.full_access or namespace.id == caller.account_id:
+        return "admin"
+    if namespace.kind != "organization":
+        return None
+    roles = session.scalars(
+        select(Team.role)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .where(Team.organization_id == namespace.id, TeamMember.account_id == caller.account_id)
+    )
+    return max(roles, key=TEAM_RANK.__getitem__, default=None)
+
+
+def administers(session: Session, caller: Identity, namespace: Account) -> bool:
+    """Whether the caller administers the namespace and its token, if any, says so."""
+    scope = "org:admin" if namespace.kind == "organization" else "user:admin"
+    return caller.may_use(scope) and namespace_role(session, caller, namespace) == "admin"
+
+
+def may_create_in(session: Session, caller: Identity, namespace: Account) -> bool:
+    """Whether the caller may create repositories in the namespace."""
+    return caller.may_use("repo:create") and TEAM_RANK[namespace_role(session, caller, namespace)] >= 2
+
+
+def get_organization(session: Session, name: str) -> Organization:
+    organization = session.scalar(select(Organization).where(Organization.name == name))
+    if organization is None:
+        raise NotFound("Not Found")
+    return organization
+
+
+def administered_organization(session: Session, caller: Identity, name: str) -> Organization:
+    """An organization for someone who administers it; nobody else learns whether it exists."""
+    organization = session.scalar(select(Organization).where(Organization.name == name))
+    if organization is None or not administers(session, caller, organization):
+        raise caller.refuse()
+    return organization
+
+
+def member_organization(session: Session, caller: Identity, name: str) -> Organization:
+    """An organization for one of its members (or its administrators)."""
+    organization = session.scalar(select(Organization).where(Organization.name == name))
+    if organization is None or not caller.may_use("org:admin") or namespace_role(session, caller, organization) is None:
+        raise caller.refuse()
+    return organization
+
+
+def signed_in_user(session: Session, caller: Identity) -> User:
+    """The user who calls; robots and repository tokens are none."""
+    user = session.get(User, caller.account_id) if caller.kind == "user" and caller.account_id else None
+    if user is None:
+        raise caller.refuse()
+    return user
+
+
+def find_repository(session: Session, namespace: str, name: str) -> Repository | None:
+    """The repository, its namespace loaded with it."""
+    return session.scalar(
+        select(Repository)
+        .join(Repository.namespace)
+        .options(contains_eager(Repository.namespace))
+        .where(Account.name == namespace, Repository.name == name, Repository.state != "MARKED_FOR_DELETION")
+    )
+
+
+def repository_role(session: Session, caller: Identity, repository: Repository) -> RepositoryRole | None:
+    """The most the caller may do in the repository, within its token's scopes; public does not count here."""
+    if caller.kind == "repository_token":
+        return caller.repository_role if caller.repository_id == repository.id else None
+    if caller.account_id is None:
+        return None
+    role = _granted_role(session, caller, repository)
+    if caller.scopes is None:
+        return role
+    return min(role, widest_role(caller.scopes), key=RANK.__getitem__)
+
+
+def _granted_role(session: Session, caller: Identity, repository: Repository) -> RepositoryRole | None:
+    if namespace_role(session, caller, repository.namespace) == "admin":
+        return "admin"
+    roles = session.scalars(
+        select(Permission.role).where(
+            Permission.repository_id == repository.id,
+            or_(Permission.account_id == caller.account_id, Permission.team_id.in_(_teams_of(caller))),
+        )
+    )
+    return max(roles, key=RANK.__getitem__, default=None)
+
+
+def may(session: Session, caller: Identity, repository: Repository, role: RepositoryRole) -> bool:
+    """Whether the caller may do what `role` allows. Anyone may read a public repository."""
+    if role == "read" and repository.is_public:
+        return True
+    return RANK[repository_role(session, caller, repository)] >= RANK[role]
+
+
+def get_repository(
+    session: Session, caller: Identity, path: str, role: RepositoryRole, *, changes: bool = False
+) -> Repository:
+    """The repository `namespace/name` for someone who may do what `role` allows in it.
+
+    Who administers the namespace is told that a repository does not exist (NotFound); others are refused alike.
+    `changes`: the operation changes the repository's content, so a read-only one refuses it (ReadOnly).
+    """
+    namespace, _, name = path.partition("/")
+    repository = find_repository(session, namespace, name)
+    if repository is None:
+        owner = find_namespace(session, namespace)
+        if owner is not None and namespace_role(session, caller, owner) == "admin":
+            raise NotFound("Not Found")
+        raise caller.refuse()
+    if not may(session, caller, repository, role):
+        raise caller.refuse()
+    if changes and repository.state != "NORMAL":
+        raise ReadOnly(f"repository {path} is read-only")
+    return repository
+
+
+def visible_repositories(caller: Identity) -> ColumnElement[bool]:
+    """The condition on Repository rows that the caller may read, for lists; joins nothing."""
+    if caller.full_access:
+        return true()
+    if caller.kind == "repository_token":
+        return or_(Repository.is_public, Repository.id == caller.repository_id)
+    if caller.account_id is None or (caller.scopes is not None and widest_role(caller.scopes) is None):
+        return and_(Repository.is_public)
+    return or_(Repository.is_public, own_repositories(caller))
+
+
+def own_repositories(caller: Identity) -> ColumnElement[bool]:
+    """The condition on Repository rows that the caller has rights in beyond reading what is public."""
+    if caller.account_id is None:
+        return false()
+    permitted = exists().where(
+        and_(
+            Permission.repository_id == Repository.id,
+            or_(Permission.account_id == caller.account_id, Permission.team_id.in_(_teams_of(caller))),
+        )
+    )
+    administered = (
+        select(Team.organization_id)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .where(TeamMember.account_id == caller.account_id, Team.role == "admin")
+    )
+    return or_(Repository.namespace_id == caller.account_id, Repository.namespace_id.in_(administered), permitted)
+
+
+def _teams_of(caller: Identity) -> Select[Any]:
+    return select(TeamMember.team_id).where(TeamMember.account_id == caller.account_id)

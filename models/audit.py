@@ -1,0 +1,37 @@
+"""The action log. An entry is written in the transaction of the change it records."""
+
+from typing import Any
+
+from models.access import Identity
+from models.session import Session
+from models.tables import Account, LogEntry, Repository
+
+
+def record(
+    session: Session,
+    kind: str,
+    *,
+    actor: Identity,
+    namespace: Account | None = None,
+    repository: Repository | None = None,
+    **detail: Any,
+) -> None:
+    """Note that `actor` did `kind` (one of Quay's log kinds) to the namespace or repository.
+
+    `detail` is what Quay shows as the entry's metadata; the repository's and namespace's names are added to it.
+    """
+    owner = repository.namespace if repository else namespace
+    names = {"namespace": owner.name} if owner else {}
+    if repository:
+        names["repo"] = repository.name
+    session.add(
+        LogEntry(
+            kind=kind,
+            namespace_id=owner.id if owner else None,
+            repository_id=repository.id if repository else None,
+            performer_id=actor.account_id,
+            performer=actor.name,
+            ip=actor.ip,
+            detail={**names, **detail},
+        )
+    )

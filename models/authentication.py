@@ -1,0 +1,156 @@
+"""From what a caller presents to who it is."""
+
+import hmac
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from models.access import Identity
+from models.errors import TooMany, Unauthenticated
+from models.passwords import verify_password
+from models.scopes import parse_scopes
+from models.session import Database, Session
+from models.tables import Account, AppToken, OAuthToken, RepositoryToken, Robot, User
+from models.tables.base import now
+
+FREE_FAILURES = 3  # wrong passwords before the next try has to wait
+LONGEST_WAIT_S = 300
+
+
+class Superusers:
+    """Who is a superuser: by name in the configuration, or by a mark on the account."""
+
+    def __init__(self, names: frozenset[str] = frozenset(), *, full_access: bool = False) -> None:
+        self.names = names
+        self.full_access = full_access
+
+    def identify(self, account: Account, scopes: frozenset[str] | None = None) -> Identity:
+        """The identity of an account, limited to `scopes` if not None."""
+        is_super = account.kind == "user" and (account.superuser or account.name in self.names)
+        is_super = is_super and (scopes is None or "super:user" in scopes)
+        return Identity(
+            kind="robot" if account.kind == "robot" else "user",
+            account_id=account.id,
+            name=account.name,
+            scopes=scopes,
+            superuser=is_super,
+            full_access=is_super and self.full_access,
+        )
+
+
+def identify_bearer(session: Session, superusers: Superusers, token: str) -> Identity:
+    """The identity behind an OAuth access token; Unauthenticated if it is unknown, expired or its user disabled."""
+    row = session.scalar(select(OAuthToken).where(OAuthToken.token_hash.in_(session.vault.fingerprints(token))))
+    if row is None:
+        raise Unauthenticated("Requires authentication")
+    if row.expires_at is not None and row.expires_at <= now():
+        raise Unauthenticated("The access token has expired")
+    scopes = parse_scopes(row.scopes)
+    if not row.account.enabled or scopes is None:
+        raise Unauthenticated("Requires authentication")
+    return superusers.identify(row.account, scopes)
+
+
+def identify_basic(database: Database, superusers: Superusers, username: str, password: str) -> Identity:
+    """The identity behind a user name and password as registry clients send them.
+
+    `$oauthtoken`, `$app` and `$token` name the kind of token that the password is; a name with `+` is a robot's;
+    any other is a user's, whose password may also be one of its application tokens. Unauthenticated, TooMany.
+    """
+    special = _SPECIAL.get(username)
+    if special is None and "+" in username:
+        special = _robot_named(username)
+    if special is not None:
+        with database.read() as session:
+            return special(session, superusers, password)
+    return identify_user(database, superusers, username, password)
+
+
+def identify_user(database: Database, superusers: Superusers, username: str, password: str) -> Identity:
+    """The user of that name (or e-mail address) and password. The password is checked outside of any transaction.
+
+    After a few wrong passwords in a row each further try has to wait, longer each time (TooMany).
+    """
+    column = User.email if "@" in username else User.name
+    with database.read() as session:
+        user = session.scalar(select(User).where(column == username))
+    if user is not None:
+        _refuse_while_waiting(user)
+    if not verify_password(password, user.password_hash if user else None):
+        if user is not None:
+            _count_failure(database, user)
+        raise Unauthenticated("Invalid Username or Password")
+    if user is None or not user.enabled:
+        raise Unauthenticated("Invalid Username or Password")
+    if user.failed_logins:
+        _forget_failures(database, user)
+    return superusers.identify(user)
+
+
+def _refuse_while_waiting(user: User) -> None:
+    if user.failed_logins < FREE_FAILURES or user.last_failed_login_at is None:
+        return
+    pause = min(2 ** (user.failed_logins - FREE_FAILURES), LONGEST_WAIT_S)
+    left = (user.last_failed_login_at + timedelta(seconds=pause) - now()).total_seconds()
+    if left > 0:
+        raise TooMany("Too many wrong passwords; wait a moment and try again", retry_after=int(left) + 1)
+
+
+def _count_failure(database: Database, user: User) -> None:
+    with database.write() as session:
+        session.execute(
+            update(User)
+            .where(User.id == user.id)
+            .values(failed_logins=User.failed_logins + 1, last_failed_login_at=now())
+        )
+
+
+def _forget_failures(database: Database, user: User) -> None:
+    with database.write() as session:
+        session.execute(update(User).where(User.id == user.id).values(failed_logins=0, last_failed_login_at=None))
+
+
+def _by_oauth_token(session: Session, superusers: Superusers, token: str) -> Identity:
+    return identify_bearer(session, superusers, token)
+
+
+def _by_app_token(session: Session, superusers: Superusers, token: str) -> Identity:
+    row = session.scalar(select(AppToken).where(AppToken.token_hash.in_(session.vault.fingerprints(token))))
+    if row is None or (row.expires_at is not None and row.expires_at <= now()) or not row.account.enabled:
+        raise Unauthenticated("Invalid or expired application token")
+    return superusers.identify(row.account)
+
+
+def _by_repository_token(session: Session, superusers: Superusers, token: str) -> Identity:
+    row = session.scalar(
+        select(RepositoryToken).where(RepositoryToken.token_hash.in_(session.vault.fingerprints(token)))
+    )
+    if row is None or (row.expires_at is not None and row.expires_at <= now()):
+        raise Unauthenticated("Invalid or expired repository token")
+    return Identity(
+        kind="repository_token",
+        name="$token",
+        repository_id=row.repository_id,
+        repository_role=row.role,
+    )
+
+
+def _robot_named(name: str) -> "Special":
+    def check(session: Session, superusers: Superusers, token: str) -> Identity:
+        robot = session.scalar(select(Robot).where(Robot.name == name))
+        known = session.vault.decrypt(robot.encrypted_token) if robot and robot.encrypted_token else ""
+        same = hmac.compare_digest(known.encode(), token.encode())
+        if robot is None or not known or not same or not robot.enabled or not robot.owner.enabled:
+            raise Unauthenticated(f"Could not find robot with username: {name} and supplied password.")
+        return superusers.identify(robot)
+
+    return check
+
+
+Special = Callable[[Session, Superusers, str], Identity]
+_SPECIAL: dict[str, Special] = {
+    "$oauthtoken": _by_oauth_token,
+    "$app": _by_app_token,
+    "$token": _by_repository_token,
+}

@@ -1,0 +1,34 @@
+"""How a worker learns that a job waits: an RQ job that carries nothing but the job's uuid.
+
+Losing one loses nothing: the `job` row is the truth, and the scheduler wakes again what was not heard.
+"""
+
+import logging
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue as RqQueue
+from rq.serializers import JSONSerializer
+
+log = logging.getLogger(__name__)
+
+ENTRY_POINT = "buildworker.entry.run"  # by name: the web process never imports the worker's code
+
+
+class WakeUps:
+    """Sends wake-ups over Redis. `redis` must not decode responses (RQ's own requirement)."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def send(self, queue: str, job_uuid: str) -> None:
+        """Wake a worker for the job; a Redis that is down is only logged, since the scheduler tries again."""
+        try:
+            self.queue(queue).enqueue_call(
+                ENTRY_POINT, args=(job_uuid,), job_id=job_uuid, result_ttl=0, failure_ttl=0, timeout=-1
+            )
+        except RedisError as exc:
+            log.warning("job %s waits without a wake-up, Redis did not take it: %s", job_uuid, exc)
+
+    def queue(self, name: str) -> RqQueue:
+        return RqQueue(name, connection=self._redis, serializer=JSONSerializer)

@@ -1,0 +1,125 @@
+"""Repositories: create, find, list, change, remove."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, exists, func, select
+from sqlalchemy.orm import contains_eager
+
+from models import audit
+from models.access import (
+    Identity,
+    find_namespace,
+    may_create_in,
+    own_repositories,
+    visible_repositories,
+)
+from models.errors import Conflict, Invalid
+from models.names import check_repository
+from models.session import Session
+from models.tables import Account, Permission, Repository, Star, Tag
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a list of repositories is limited to. `starred`: only those the caller starred."""
+
+    namespace: str | None = None
+    starred: bool = False
+    public: bool = False
+
+
+def create_repository(
+    session: Session,
+    namespace: str,
+    name: str,
+    *,
+    actor: Identity,
+    public: bool,
+    description: str = "",
+    nested_names: bool = True,
+) -> Repository:
+    """Create `namespace/name` for someone who may create there; who creates it administers it.
+
+    Invalid: the name; Conflict: it is taken; Forbidden or Unauthenticated: not there, not by you.
+    Quay operation createRepo.
+    """
+    owner = find_namespace(session, namespace)
+    if owner is None or not may_create_in(session, actor, owner):
+        raise actor.refuse()
+    check_repository(name, nested=nested_names)
+    taken = select(exists().where(Repository.namespace_id == owner.id, Repository.name == name))
+    if session.scalar(taken):
+        raise Conflict("Repository already exists")
+    repository = Repository(namespace=owner, name=name, is_public=public, description=description)
+    session.add(repository)
+    session.flush()
+    if owner.id != actor.account_id and actor.account_id is not None:
+        session.add(Permission(repository_id=repository.id, account_id=actor.account_id, role="admin"))
+    audit.record(session, "create_repo", actor=actor, repository=repository)
+    return repository
+
+
+def list_repositories(
+    session: Session, caller: Identity, only: Filter, *, after: int = 0, limit: int = 100
+) -> list[Repository]:
+    """Repositories the caller may see, oldest first, from the one after id `after`. Quay operation listRepos.
+
+    Without `public` only those the caller has rights in are listed, as Quay does.
+    """
+    query = (
+        select(Repository)
+        .join(Repository.namespace)
+        .options(contains_eager(Repository.namespace))
+        .where(Repository.id > after, Repository.state != "MARKED_FOR_DELETION")
+        .order_by(Repository.id)
+        .limit(limit)
+    )
+    wanted = visible_repositories(caller) if only.public or only.starred else own_repositories(caller)
+    if caller.full_access:
+        wanted = visible_repositories(caller)
+    query = query.where(wanted)
+    if only.namespace is not None:
+        query = query.where(Account.name == only.namespace)
+    if only.starred:
+        starred = and_(Star.repository_id == Repository.id, Star.account_id == caller.account_id)
+        query = query.where(exists().where(starred))
+    return list(session.scalars(query))
+
+
+def starred_among(session: Session, caller: Identity, ids: list[int]) -> set[int]:
+    """Which of the repositories the caller starred."""
+    if caller.account_id is None or not ids:
+        return set()
+    query = select(Star.repository_id).where(Star.account_id == caller.account_id, Star.repository_id.in_(ids))
+    return set(session.scalars(query))
+
+
+def last_modified(session: Session, ids: list[int]) -> dict[int, int]:
+    """When a tag last changed in each repository, in Unix seconds."""
+    if not ids:
+        return {}
+    query = (
+        select(Tag.repository_id, func.max(Tag.start_ms)).where(Tag.repository_id.in_(ids)).group_by(Tag.repository_id)
+    )
+    return {repository: ms // 1000 for repository, ms in session.execute(query)}
+
+
+def describe_repository(session: Session, repository: Repository, description: str, *, actor: Identity) -> None:
+    """Quay operation updateRepo."""
+    repository.description = description
+    audit.record(session, "set_repo_description", actor=actor, repository=repository, description=description)
+
+
+def change_visibility(session: Session, repository: Repository, visibility: str, *, actor: Identity) -> None:
+    """`visibility`: public or private. Quay operation changeRepoVisibility."""
+    if visibility not in ("public", "private"):
+        raise Invalid("visibility: expected public or private")
+    repository.is_public = visibility == "public"
+    audit.record(session, "change_repo_visibility", actor=actor, repository=repository, visibility=visibility)
+
+
+def remove_repository(session: Session, repository: Repository, *, actor: Identity) -> None:
+    """Remove the repository with all it holds; bytes go when nothing else needs them. Quay operation deleteRepository."""
+    audit.record(session, "delete_repo", actor=actor, repository=repository)
+    session.flush()
+    session.delete(repository)

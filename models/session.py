@@ -1,0 +1,129 @@
+"""Transactions: one for each operation, committed when its block ends, rolled back when it raises."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, orm
+from sqlalchemy.engine import make_url
+
+from models.vault import Vault
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # what was acknowledged survives a power cut, not only a crash of ours
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA cache_size = -16000",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class Session(orm.Session):
+    """A transaction, the vault its functions need, and the jobs to wake when it has committed."""
+
+    def __init__(self, bind: Engine, vault: Vault) -> None:
+        super().__init__(bind, expire_on_commit=False)
+        self.vault = vault
+        self.wakeups: list[tuple[str, str]] = []
+
+    def wake(self, queue: str, job_uuid: str) -> None:
+        """Send a worker to the job once this transaction has committed."""
+        self.wakeups.append((queue, job_uuid))
+
+
+class Database:
+    """The engine and how transactions on it begin.
+
+    `on_wake` is called with (queue, job uuid) for each job enqueued by a transaction, after its commit.
+    """
+
+    def __init__(
+        self, uri: str, vault: Vault, *, pool_size: int = 20, on_wake: Callable[[str, str], None] | None = None
+    ) -> None:
+        self.vault = vault
+        self.on_wake = on_wake
+        url = make_url(uri)
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        self.engine = (
+            _sqlite_engine(url, pool_size)
+            if self.is_sqlite
+            else create_engine(url, pool_size=pool_size, pool_pre_ping=True)
+        )
+        self._writer = self.engine.execution_options(writes=True)
+        self._turnstile = (
+            _Turnstile(Path(f"{url.database}.lock"))
+            if self.is_sqlite and url.database not in (None, "", ":memory:")
+            else None
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that changes nothing: it is rolled back at the end."""
+        with Session(self.engine, self.vault) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that commits when the block ends. Never wait for anything but the database inside of it."""
+        with Session(self._writer, self.vault) as session:
+            if self._turnstile:
+                with self._turnstile, session.begin():
+                    yield session
+            else:
+                with session.begin():
+                    yield session
+            wakeups = session.wakeups
+        if self.on_wake:
+            for queue, uuid in wakeups:
+                self.on_wake(queue, uuid)
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+class _Turnstile:
+    """Lets one SQLite writer in at a time, across threads and processes, woken by the kernel in turn.
+
+    SQLite alone would poll for its lock with growing pauses, which starves writers under load.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._pid = os.getpid()
+
+    def __enter__(self) -> None:
+        fd = getattr(self._local, "fd", None)
+        if fd is None or self._local.pid != os.getpid():  # a lock file opened before a fork is shared with the parent
+            self._local.pid = os.getpid()
+            fd = self._local.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._local.fd, fcntl.LOCK_UN)
+
+
+def _sqlite_engine(url: Any, pool_size: int) -> Engine:
+    engine = create_engine(url, pool_size=pool_size, max_overflow=20, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in SQLITE_PRAGMAS:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later cannot wait for the lock, so writers take it at once.
+        immediate = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
