@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from config.settings import Settings
-
 from models.session import Database
 from models.vault import Vault
 

@@ -10,6 +10,8 @@ from redis.exceptions import RedisError
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
 
+from config.settings import Settings
+
 log = logging.getLogger(__name__)
 
 ENTRY_POINT = "buildworker.entry.run"  # by name: the web process never imports the worker's code
@@ -32,3 +34,10 @@ class WakeUps:
 
     def queue(self, name: str) -> RqQueue:
         return RqQueue(name, connection=self._redis, serializer=JSONSerializer)
+
+
+def open_redis(settings: Settings) -> Redis:
+    """The Redis of this installation; `serve` has put the address of its private one into the settings."""
+    if settings.redis_url is None:
+        raise ValueError("no Redis is configured: set REDIS_URL or BUILDLOGS_REDIS")
+    return Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=10, socket_connect_timeout=2)

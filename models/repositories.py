@@ -119,7 +119,7 @@ def change_visibility(session: Session, repository: Repository, visibility: str,
 
 
 def remove_repository(session: Session, repository: Repository, *, actor: Identity) -> None:
-    """Remove the repository with all it holds; bytes go when nothing else needs them. Quay operation deleteRepository."""
+    """Remove the repository with all it holds; bytes go when nothing else needs them. Quay's deleteRepository."""
     audit.record(session, "delete_repo", actor=actor, repository=repository)
     session.flush()
     session.delete(repository)

@@ -7,7 +7,7 @@ from redis import Redis
 from config.settings import Settings
 from models.authentication import Superusers
 from models.opening import open_database
-from models.queue import WakeUps
+from models.queue import WakeUps, open_redis
 from models.session import Database
 from storage.driver import StorageDriver
 from storage.opening import open_storage
@@ -38,10 +38,3 @@ def open_services(settings: Settings) -> Services:
         redis=redis,
         superusers=Superusers(frozenset(settings.SUPER_USERS), full_access=settings.FEATURE_SUPERUSERS_FULL_ACCESS),
     )
-
-
-def open_redis(settings: Settings) -> Redis:
-    """The Redis of this installation; `serve` has put the address of its private one into the settings."""
-    if settings.redis_url is None:
-        raise ValueError("no Redis is configured: set REDIS_URL (or BUILDLOGS_REDIS); only drydock serve starts its own")
-    return Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=10, socket_connect_timeout=2)
