@@ -1,0 +1,83 @@
+"""A real S3 server (rclone in front of a folder), and buckets in it."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from tests.services import process
+from tests.services.ports import free_port, listening
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket and what it takes to reach it."""
+
+    host: str
+    port: int
+    access_key: str
+    secret_key: str
+    name: str
+
+    @property
+    def endpoint(self) -> str:
+        """The server's URL; buckets are addressed by path."""
+        return f"http://{self.host}:{self.port}"
+
+    def storage_config(self) -> dict[str, list[object]]:
+        """The value of `DISTRIBUTED_STORAGE_CONFIG` that makes Drydock keep its blobs here (Quay's RadosGWStorage)."""
+        options = {
+            "hostname": self.host,
+            "port": self.port,
+            "is_secure": False,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "bucket_name": self.name,
+            "storage_path": "/registry",
+        }
+        return {"default": ["RadosGWStorage", options]}
+
+
+class S3:
+    """A running server; `root` holds one folder per bucket."""
+
+    def __init__(self, port: int, root: Path) -> None:
+        self._port = port
+        self._root = root
+        self._numbers = count(1)
+        self._keys = (secrets.token_hex(8), secrets.token_hex(16))
+
+    @property
+    def auth_key(self) -> str:
+        """Key id and secret as rclone's option wants them."""
+        return ",".join(self._keys)
+
+    def new_bucket(self) -> Bucket:
+        """An empty bucket that nothing else uses."""
+        name = f"bucket-{next(self._numbers)}"
+        (self._root / name).mkdir()
+        return Bucket("127.0.0.1", self._port, *self._keys, name)
+
+
+@contextmanager
+def s3() -> Iterator[S3]:
+    """Run a server of its own: signed requests only, multipart uploads streamed to disk."""
+    port = free_port()
+    folder = process.scratch_folder("s3")
+    root = folder / "buckets"
+    root.mkdir()
+    store = S3(port, root)
+    argv = [
+        Path(sys.prefix, "bin", "rclone"),
+        *("serve", "s3", root, "--addr", f"127.0.0.1:{port}", "--auth-key", store.auth_key),
+        # Buckets are made in the folder, so what the server remembers of it must not outlive them.
+        *("--config", folder / "rclone.conf", "--cache-dir", folder / "cache", "--dir-cache-time", "0s"),
+    ]
+    server = process.start("s3", argv, ready=lambda: listening(port), scratch=[folder])
+    try:
+        yield store
+    finally:
+        server.stop()
