@@ -1,0 +1,196 @@
+"""The kinds of values that settings have: how each is checked, and how the reference and errors name it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic.fields import FieldInfo
+
+from config.units import parse_duration, parse_size
+
+SECRET_LENGTH = 32
+"""Fewest characters of a key that signs or encrypts."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What people are told of a kind of value: `name` in the reference, `expected` (of it, or of an `item` in it)."""
+
+    name: str
+    expected: str
+    item: str = ""
+
+
+def kind_of(field: FieldInfo) -> Kind:
+    """The outermost Kind in a field's annotation; LookupError for a field declared without one."""
+    for kind in _kinds(field.annotation, field.metadata):
+        return kind
+    raise LookupError(f"declared without a kind: {field.annotation}")
+
+
+def _kinds(annotation: object, metadata: Sequence[object] = ()) -> Iterable[Kind]:
+    yield from (mark for mark in metadata if isinstance(mark, Kind))
+    for argument in get_args(annotation):
+        yield from [argument] if isinstance(argument, Kind) else _kinds(argument)
+
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_NETLOC = re.compile(rf"(?:{_HOST.pattern}|\[[0-9A-Fa-f:.]+\])(?::(\d{{1,5}}))?", re.ASCII)
+_ENGINE = re.compile(r"unix:///\S+|(?:tcp|https?|ssh|npipe)://\S+")
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is an IP address or a host name, without scheme, port and path."""
+    try:
+        ip_address(text)
+    except ValueError:
+        # A name that ends in digits only is a mistyped address.
+        return len(text) <= 253 and bool(_HOST.fullmatch(text)) and not text.rpartition(".")[2].isdecimal()
+    return True
+
+
+def _require(condition: object) -> None:
+    # What is wrong is told from the Kind, which never repeats the value; this only says that something is.
+    if not condition:
+        raise ValueError("not as expected")
+
+
+def _host(text: str) -> str:
+    _require(is_host(text))
+    return text
+
+
+def _netloc(text: str) -> str:
+    match = _NETLOC.fullmatch(text)
+    _require(match and int(match[1] or 1) in range(1, 65536))
+    host = urlsplit(f"//{text}").hostname or ""
+    _require(is_host(host))
+    return text
+
+
+def _private_host(text: str) -> str:
+    host = text.lower().removesuffix(".")
+    if not is_host(host):
+        ip_network(host)
+    return host
+
+
+def _engine(text: str) -> str:
+    _require(_ENGINE.fullmatch(text))
+    return text
+
+
+def _database(uri: SecretStr) -> SecretStr:
+    parts = urlsplit(uri.get_secret_value())
+    if parts.scheme == "sqlite":
+        # In memory, each process would have a database of its own.
+        _require(not parts.netloc and len(parts.path) > 1 and not re.match(r"/(:memory:|file:)", parts.path))
+    else:
+        _require(parts.scheme in {"postgres", "postgresql", "postgresql+psycopg"} and len(parts.path) > 1)
+        _require(parts.port is None or parts.port > 0)
+    return uri
+
+
+def _redis(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme == "unix":
+        _require(len(parts.path) > 1)
+    else:
+        _require(parts.scheme in {"redis", "rediss"} and parts.hostname)
+        _require(parts.port is None or parts.port > 0)
+    return url
+
+
+def _folder(value: object) -> object:
+    if not isinstance(value, str | Path):
+        return value
+    _require(str(value).strip())
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("no home folder") from error
+
+
+def _size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def _duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+Flag = Annotated[bool, Kind("true or false", "true or false")]
+Text = Annotated[str, Field(min_length=1, max_length=255), Kind("text", "text of 1 to 255 characters")]
+Names = Annotated[Sequence[Text], Kind("list of names", "a list of names", "a name of 1 to 255 characters")]
+Count = Annotated[int, Field(ge=1), Kind("whole number", "a whole number of at least 1")]
+CountOrNone = Annotated[int, Field(ge=0), Kind("whole number", "a whole number of at least 0")]
+Seconds = Annotated[int, Field(ge=1), Kind("seconds", "a whole number of seconds, at least 1")]
+Port = Annotated[int, Field(ge=1, le=65535), Kind("port", "a port number from 1 to 65535")]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=1),
+    Kind("size", "a number of bytes, at least 1, or a size such as 512K, 64M, 20G or 1T"),
+]
+_DURATION = Kind("duration", "a time such as 30s, 90m, 12h, 1d, 2w or 1y")
+Duration = Annotated[str, AfterValidator(_duration), _DURATION]
+Durations = Annotated[
+    Sequence[Duration], Kind("list of durations", "a list of times such as [1d, 2w]", _DURATION.expected)
+]
+Folder = Annotated[Path, BeforeValidator(_folder), Kind("folder", "the path of a folder")]
+Host = Annotated[str, AfterValidator(_host), Kind("host", "an address or host name, without scheme and port")]
+Netloc = Annotated[
+    str,
+    AfterValidator(_netloc),
+    Kind("host[:port]", "a host name with an optional port and no scheme, such as registry.example.com:5000"),
+]
+PrivateHosts = Annotated[
+    Sequence[Annotated[str, AfterValidator(_private_host)]],
+    Kind(
+        "list of hosts",
+        "a list of host names, addresses and networks, such as [git.internal, 10.1.0.0/16]",
+        "a host name, an address or a network such as 10.1.0.0/16, without scheme or port",
+    ),
+]
+EngineUrl = Annotated[
+    str,
+    AfterValidator(_engine),
+    Kind("URL", "the address of a Docker engine, such as unix:///var/run/docker.sock or tcp://10.0.0.5:2376"),
+]
+DatabaseUri = Annotated[
+    SecretStr,
+    AfterValidator(_database),
+    Kind("URI", "a database such as postgresql://user:password@host/drydock, or sqlite:///drydock.db (a file)"),
+]
+RedisUrl = Annotated[
+    SecretStr,
+    AfterValidator(_redis),
+    Kind("URL", "a Redis server such as redis://:password@host:6379/0, rediss://host or unix:///run/redis.sock"),
+]
+Secret = Annotated[
+    SecretStr,
+    Field(min_length=SECRET_LENGTH),
+    Kind("secret", f"text of at least {SECRET_LENGTH} characters, in quotes"),
+]
+Password = Annotated[SecretStr, Kind("secret", "text, in quotes")]
+_SECRET_LIST = f"a list of texts of at least {SECRET_LENGTH} characters"
+Secrets = Annotated[
+    Sequence[Secret],
+    Kind("list of secrets", _SECRET_LIST, f"text of at least {SECRET_LENGTH} characters, in quotes"),
+]
+Arguments = Annotated[Mapping[str, Any], Kind("mapping", "names with values", "a name that is text")]
+_LOCATION = "a driver and its parameters, such as [LocalStorage, {storage_path: storage}]"
+StorageLocation = Annotated[tuple[Text, Mapping[str, Any]], Field(strict=False)]
+"""(driver name, its parameters)."""
+StorageConfig = Annotated[
+    Mapping[Text, StorageLocation],
+    Field(min_length=1),
+    Kind("locations", f"location names, each with {_LOCATION}", _LOCATION),
+]

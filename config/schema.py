@@ -1,0 +1,263 @@
+"""Every key that may be set, in groups: its kind, its default, and what it means.
+
+The descriptions become `docs/configuration.md`. Keys are spelled as Quay's where Quay has the concept.
+"""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.kinds import (
+    Arguments,
+    Count,
+    CountOrNone,
+    DatabaseUri,
+    Duration,
+    Durations,
+    EngineUrl,
+    Flag,
+    Folder,
+    Host,
+    Kind,
+    Names,
+    Netloc,
+    Password,
+    Port,
+    PrivateHosts,
+    RedisUrl,
+    Seconds,
+    Secret,
+    Secrets,
+    Size,
+    StorageConfig,
+    Text,
+)
+from config.units import parse_size
+
+
+class Group(BaseModel):
+    """Keys that belong together; `title` heads them in the reference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    title: ClassVar[str]
+
+
+class ServerKeys(Group):
+    title = "Server"
+
+    HOST: Host = Field(
+        default="127.0.0.1", description="Address to listen on; `0.0.0.0` for every IPv4 address of the machine."
+    )
+    PORT: Port = Field(default=8080, description="Port to listen on.")
+    DATA: Folder = Field(
+        default=Path("data"),
+        validate_default=True,
+        description="Data folder: what embedded mode keeps, and what relative paths in other keys start from. "
+        "A relative folder starts from the folder in which the command runs.",
+    )
+    SERVER_HOSTNAME: Netloc = Field(
+        default="localhost:8080",
+        description="Host name, and port unless it is the scheme's own, by which clients reach this registry. "
+        "Not set: `localhost` and PORT.",
+    )
+    PREFERRED_URL_SCHEME: Annotated[Literal["http", "https"], Kind("`http` or `https`", "http or https")] = Field(
+        default="http",
+        description="Scheme by which clients reach this registry; `https` when a proxy in front ends TLS.",
+    )
+    REGISTRY_TITLE: Text = Field(default="Drydock", description="Name shown to people.")
+    WEB_WORKERS: Count = Field(default=2, description="Web processes.")
+    WEB_THREADS: Count = Field(default=16, description="Threads of each web process.")
+    LOG_LEVEL: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Kind("`DEBUG`, `INFO`, `WARNING` or `ERROR`", "DEBUG, INFO, WARNING or ERROR"),
+    ] = Field(default="INFO", description="Least severe log lines that are written.")
+    LOG_FORMAT: Annotated[Literal["text", "json"], Kind("`text` or `json`", "text or json")] = Field(
+        default="text", description="Log lines for people, or one JSON object a line for a log collector."
+    )
+
+
+class DatabaseKeys(Group):
+    title = "Database"
+
+    DB_URI: DatabaseUri | None = Field(
+        default=None,
+        description="PostgreSQL (`postgresql://user:password@host/name`) or a SQLite file (`sqlite:///name.db`, in the "
+        "data folder unless absolute). Not set: `drydock.db` in the data folder. With a SQLite file in the data folder "
+        "Drydock runs embedded: secrets that are not set are made on the first start.",
+    )
+    DB_CONNECTION_ARGS: Arguments = Field(
+        default={}, repr=False, description="Arguments for the database driver, such as `{sslmode: verify-full}`."
+    )
+    DB_POOL_SIZE: Count = Field(default=16, description="Database connections that each process keeps open at most.")
+
+
+class StorageKeys(Group):
+    title = "Storage"
+
+    DISTRIBUTED_STORAGE_CONFIG: StorageConfig = Field(
+        default={"local": ("LocalStorage", {"storage_path": "storage"})},
+        repr=False,
+        description="Where blobs are kept: location name → [driver, {parameters}]. "
+        "A relative `storage_path` of `LocalStorage` starts from the data folder.",
+    )
+    DISTRIBUTED_STORAGE_PREFERENCE: Names = Field(
+        default=("local",),
+        min_length=1,
+        description="Location names, most preferred first; the first is used. Not set: all, in the order configured.",
+    )
+    FEATURE_PROXY_STORAGE: Flag = Field(
+        default=False,
+        description="Send blobs through this server. When false, a store that can (S3) serves clients itself.",
+    )
+
+
+class RedisServer(BaseModel):
+    """A Redis server in Quay's spelling."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    host: Host = Field(description="Host name or address.")
+    port: Port = Field(default=6379, description="Port.")
+    password: Password | None = Field(default=None, description="Password, if the server wants one.")
+    db: CountOrNone = Field(default=0, description="Database number.")
+    ssl: Flag = Field(default=False, description="Connect with TLS.")
+
+
+_REDIS = Kind("mapping", "a mapping with host and, if need be, port, password, db and ssl")
+
+
+class RedisKeys(Group):
+    title = "Redis"
+
+    REDIS_URL: RedisUrl | None = Field(
+        default=None,
+        description="`redis://:password@host:6379/0`, `rediss://…` (TLS) or `unix:///path`. "
+        "None of the three keys set: `drydock serve` starts a private Redis.",
+    )
+    BUILDLOGS_REDIS: Annotated[RedisServer, _REDIS] | None = Field(
+        default=None,
+        description="The same in Quay's spelling: `host`, `port` (6379), `password`, `db` (0), `ssl` (false).",
+    )
+    USER_EVENTS_REDIS: Annotated[RedisServer, _REDIS] | None = Field(
+        default=None,
+        description="As BUILDLOGS_REDIS. Drydock uses one Redis, so the two must name the same when both are set.",
+    )
+
+
+class SecretKeys(Group):
+    title = "Secrets"
+
+    SECRET_KEY: Secret | None = Field(
+        default=None,
+        description="Signs sessions and what is handed out for a moment. All processes need the same. "
+        "Embedded: made on the first start.",
+    )
+    DATABASE_SECRET_KEY: Secret | None = Field(
+        default=None,
+        description="Encrypts robot tokens and other secrets in the database. All processes need the same. "
+        "Embedded: made on the first start. Without it they cannot be read again: back it up.",
+    )
+    DATABASE_SECRET_KEYS_PREVIOUS: Secrets = Field(
+        default=(), description="Former values of DATABASE_SECRET_KEY, still accepted for decryption after a rotation."
+    )
+    PAGE_TOKEN_KEY: Secret | None = Field(
+        default=None, description="Protects the page tokens of long lists. Not set: derived from SECRET_KEY."
+    )
+
+
+class AccessKeys(Group):
+    title = "Access"
+
+    SUPER_USERS: Names = Field(
+        default=(), description="User names that are superusers, besides those marked in the database."
+    )
+    FEATURE_SUPERUSERS_FULL_ACCESS: Flag = Field(
+        default=False, description="Superusers may read and change every namespace, not only administer users."
+    )
+    BROWSER_API_CALLS_XHR_ONLY: Flag = Field(
+        default=True,
+        description="Browsers must send `X-Requested-With: XMLHttpRequest` with API calls. "
+        "Set to false for a Swagger UI on another host.",
+    )
+    FEATURE_USER_CREATION: Flag = Field(default=True, description="People may create an account themselves.")
+    FEATURE_ANONYMOUS_ACCESS: Flag = Field(default=True, description="Public repositories are open without an account.")
+    FEATURE_DIRECT_LOGIN: Flag = Field(default=True, description="People may sign in with their name and password.")
+    REGISTRY_TOKEN_LIFETIME_SEC: Seconds = Field(
+        default=3600, description="Life of a token from `/v2/auth`, in seconds."
+    )
+    OUTBOUND_ALLOWED_PRIVATE_HOSTS: PrivateHosts = Field(
+        default=(),
+        description="Host names, addresses and networks in private or loopback ranges that archives, git and webhooks "
+        "may reach all the same. All other private addresses are refused.",
+    )
+
+
+class RepositoryKeys(Group):
+    title = "Repositories"
+
+    CREATE_PRIVATE_REPO_ON_PUSH: Flag = Field(
+        default=True, description="A repository created by a push is private; when false it is public."
+    )
+    CREATE_NAMESPACE_ON_PUSH: Flag = Field(
+        default=False, description="A push to an unknown namespace creates an organization."
+    )
+    FEATURE_EXTENDED_REPOSITORY_NAMES: Flag = Field(default=True, description="Repository names may contain slashes.")
+    DEFAULT_TAG_EXPIRATION: Duration = Field(
+        default="2w", description="How long a deleted tag can be restored; one of TAG_EXPIRATION_OPTIONS."
+    )
+    TAG_EXPIRATION_OPTIONS: Durations = Field(
+        default=("0s", "1d", "1w", "2w", "4w"), description="What a namespace may choose for the same."
+    )
+    PUSH_TEMP_TAG_EXPIRATION_SEC: Seconds = Field(
+        default=3600, description="How long uploaded blobs are kept, in seconds, before a manifest must refer to them."
+    )
+    MAXIMUM_LAYER_SIZE: Size = Field(default=parse_size("1T"), description="Largest blob that can be pushed.")
+    MAXIMUM_MANIFEST_SIZE: Size = Field(default=parse_size("4M"), description="Largest manifest that can be pushed.")
+
+
+class BuildKeys(Group):
+    title = "Builds"
+
+    FEATURE_BUILD_SUPPORT: Flag = Field(default=True, description="Images can be built here.")
+    FEATURE_READER_BUILD_LOGS: Flag = Field(
+        default=False,
+        description="Who may read a repository may read its build logs; when false, write access is needed.",
+    )
+    BUILD_WORKERS: CountOrNone = Field(default=2, description="Worker processes that `drydock serve` starts.")
+    DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT: Count | None = Field(
+        default=None, description="Most builds that may wait or run in a namespace. Not set: no limit."
+    )
+    BUILD_ENGINE_URL: EngineUrl | None = Field(
+        default=None,
+        description="Docker engine that builds. Not set: `DOCKER_HOST` of the environment, else "
+        "`unix:///var/run/docker.sock`.",
+    )
+    BUILD_REGISTRY_HOSTNAME: Netloc = Field(
+        default="localhost:8080",
+        description="Name by which the engine reaches this registry. Not set: SERVER_HOSTNAME.",
+    )
+    BUILD_MAX_SECONDS: Seconds = Field(default=7200, description="Longest time a build may take, in seconds.")
+    BUILD_MAX_ARCHIVE_BYTES: Size = Field(default=parse_size("2G"), description="Largest archive that is downloaded.")
+    BUILD_MAX_UNPACKED_BYTES: Size = Field(default=parse_size("10G"), description="Most that an archive may unpack to.")
+    BUILD_MAX_ARCHIVE_ENTRIES: Count = Field(default=200_000, description="Most files and folders in an archive.")
+    BUILD_MAX_LOG_BYTES: Size = Field(default=parse_size("64M"), description="Most log that is kept of a build.")
+    BUILD_HEARTBEAT_SEC: Seconds = Field(default=5, description="Seconds between two signs of life of a running build.")
+    BUILD_HEARTBEAT_TIMEOUT_SEC: Seconds = Field(
+        default=30,
+        description="Seconds without a sign of life after which a build's worker counts as dead and the build is tried "
+        "again; at least twice BUILD_HEARTBEAT_SEC.",
+    )
+
+
+GROUPS: tuple[type[Group], ...] = (
+    ServerKeys,
+    DatabaseKeys,
+    StorageKeys,
+    RedisKeys,
+    SecretKeys,
+    AccessKeys,
+    RepositoryKeys,
+    BuildKeys,
+)
+"""The groups in the order of the reference."""

@@ -1,0 +1,178 @@
+"""The settings object that every process is built from: all keys, checked against each other, and what follows."""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from config.schema import (
+    AccessKeys,
+    BuildKeys,
+    DatabaseKeys,
+    RedisKeys,
+    RedisServer,
+    RepositoryKeys,
+    SecretKeys,
+    ServerKeys,
+    StorageKeys,
+)
+from config.units import parse_duration
+
+_DOCKER_SOCKET = "unix:///var/run/docker.sock"
+
+
+class Conflict(NamedTuple):
+    """Keys that are right each for itself and wrong together; told at `key`."""
+
+    key: str
+    other: str
+    message: str
+
+
+class Settings(BuildKeys, RepositoryKeys, AccessKeys, SecretKeys, RedisKeys, StorageKeys, DatabaseKeys, ServerKeys):
+    """Every setting, immutable; `load_settings` makes one from a file and the environment, `Settings()` from defaults.
+
+    To change one afterwards, load again with it: defaults that follow another key (SERVER_HOSTNAME…) follow only then.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        followed: dict[str, Any] = {}
+        if isinstance(port := values.get("PORT"), int):
+            followed["SERVER_HOSTNAME"] = f"localhost:{port}"
+        if hostname := values.get("SERVER_HOSTNAME", followed.get("SERVER_HOSTNAME")):
+            followed["BUILD_REGISTRY_HOSTNAME"] = hostname
+        if isinstance(locations := values.get("DISTRIBUTED_STORAGE_CONFIG"), dict):
+            followed["DISTRIBUTED_STORAGE_PREFERENCE"] = list(locations)
+        return followed | values
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if conflicts := list(self._conflicts()):
+            told = "; ".join(f"{conflict.key}: {conflict.message}" for conflict in conflicts)
+            raise PydanticCustomError("conflict", "{told}", {"told": told, "conflicts": conflicts})
+        return self
+
+    def _conflicts(self) -> Iterator[Conflict]:
+        known = list(self.DISTRIBUTED_STORAGE_CONFIG)
+        for name in self.DISTRIBUTED_STORAGE_PREFERENCE:
+            if name not in known:
+                message = f"expected locations of DISTRIBUTED_STORAGE_CONFIG ({', '.join(known)}), got {name!r}"
+                yield Conflict("DISTRIBUTED_STORAGE_PREFERENCE", "DISTRIBUTED_STORAGE_CONFIG", message)
+        if self.DEFAULT_TAG_EXPIRATION not in self.TAG_EXPIRATION_OPTIONS:
+            options = ", ".join(self.TAG_EXPIRATION_OPTIONS)
+            message = f"expected one of TAG_EXPIRATION_OPTIONS ({options}), got {self.DEFAULT_TAG_EXPIRATION!r}"
+            yield Conflict("DEFAULT_TAG_EXPIRATION", "TAG_EXPIRATION_OPTIONS", message)
+        if self.BUILD_HEARTBEAT_TIMEOUT_SEC < 2 * self.BUILD_HEARTBEAT_SEC:
+            least = 2 * self.BUILD_HEARTBEAT_SEC
+            message = f"expected at least twice BUILD_HEARTBEAT_SEC ({least}), got {self.BUILD_HEARTBEAT_TIMEOUT_SEC}"
+            yield Conflict("BUILD_HEARTBEAT_TIMEOUT_SEC", "BUILD_HEARTBEAT_SEC", message)
+        yield from self._redis_conflicts()
+
+    def _redis_conflicts(self) -> Iterator[Conflict]:
+        logs, events = self.BUILDLOGS_REDIS, self.USER_EVENTS_REDIS
+        if self.REDIS_URL and (logs or events):
+            other = "BUILDLOGS_REDIS" if logs else "USER_EVENTS_REDIS"
+            yield Conflict("REDIS_URL", other, f"expected REDIS_URL or {other}, got both; keep one")
+        if logs and events and logs != events:
+            message = "expected the same server as BUILDLOGS_REDIS, because Drydock uses one Redis; leave this key out"
+            yield Conflict("USER_EVENTS_REDIS", "BUILDLOGS_REDIS", message)
+
+    @property
+    def data(self) -> Path:
+        """The data folder, absolute; it need not exist yet."""
+        return self.DATA
+
+    def path(self, relative: str | Path) -> Path:
+        """A path named in a setting, absolute: relative ones start from the data folder."""
+        return self.data / Path(relative).expanduser()
+
+    @property
+    def url(self) -> str:
+        """Where clients reach this instance: scheme and host, without a slash at the end."""
+        return f"{self.PREFERRED_URL_SCHEME}://{self.SERVER_HOSTNAME}"
+
+    @property
+    def db_uri(self) -> SecretStr:
+        """The database as SQLAlchemy wants it: psycopg for PostgreSQL, an absolute path for SQLite."""
+        if self.DB_URI is None:
+            return SecretStr(f"sqlite:///{self.data / 'drydock.db'}")
+        given = self.DB_URI.get_secret_value()
+        if self.database_file is None:
+            return SecretStr("postgresql+psycopg://" + given.partition("://")[2])
+        query = urlsplit(given).query
+        return SecretStr(f"sqlite:///{self.database_file}" + (f"?{query}" if query else ""))
+
+    @property
+    def database_file(self) -> Path | None:
+        """The SQLite file, absolute; None with PostgreSQL."""
+        if self.DB_URI is None:
+            return self.data / "drydock.db"
+        given = urlsplit(self.DB_URI.get_secret_value())
+        # `sqlite:///name` is relative and `sqlite:////name` absolute: the first slash ends the (empty) host.
+        return self.path(given.path[1:]) if given.scheme == "sqlite" else None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a file in the data folder, so that the folder is all there is of this instance."""
+        file = self.database_file
+        return file is not None and Path(os.path.normpath(file)).is_relative_to(os.path.normpath(self.data))
+
+    @property
+    def redis_url(self) -> SecretStr | None:
+        """The Redis to use, for `redis.Redis.from_url`; None: `drydock serve` starts a private one."""
+        if self.REDIS_URL is not None:
+            return self.REDIS_URL
+        server = self.BUILDLOGS_REDIS or self.USER_EVENTS_REDIS
+        return None if server is None else _redis_url(server)
+
+    @property
+    def build_engine_url(self) -> str:
+        """The Docker engine that builds."""
+        return self.BUILD_ENGINE_URL or _DOCKER_SOCKET
+
+    @property
+    def default_tag_expiration(self) -> timedelta:
+        """How long a deleted tag can be restored in a namespace that chose nothing."""
+        return parse_duration(self.DEFAULT_TAG_EXPIRATION)
+
+    @property
+    def secret_key(self) -> SecretStr:
+        """Signs sessions and the like; LookupError before `ensure_secrets`."""
+        return _present("SECRET_KEY", self.SECRET_KEY)
+
+    @property
+    def database_secret_keys(self) -> tuple[SecretStr, ...]:
+        """Encrypts what is secret in the database: the current key, then former ones; LookupError as above."""
+        return _present("DATABASE_SECRET_KEY", self.DATABASE_SECRET_KEY), *self.DATABASE_SECRET_KEYS_PREVIOUS
+
+    @property
+    def page_token_key(self) -> SecretStr:
+        """Protects page tokens; LookupError as above."""
+        if self.PAGE_TOKEN_KEY is not None:
+            return self.PAGE_TOKEN_KEY
+        key = self.secret_key.get_secret_value().encode()
+        return SecretStr(hmac.new(key, b"drydock page token key", hashlib.sha256).hexdigest())
+
+
+def _redis_url(server: RedisServer) -> SecretStr:
+    scheme = "rediss" if server.ssl else "redis"
+    login = f":{quote(server.password.get_secret_value(), safe='')}@" if server.password else ""
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return SecretStr(f"{scheme}://{login}{host}:{server.port}/{server.db}")
+
+
+def _present(key: str, secret: SecretStr | None) -> SecretStr:
+    if secret is None:
+        raise LookupError(f"{key} is not set; config.secrets.ensure_secrets comes first")
+    return secret
