@@ -1,0 +1,1 @@
+"""The database's history: one revision for each change of the tables, applied by `models.migrate`."""
