@@ -118,6 +118,32 @@ def member_organization(session: Session, caller: Identity, name: str) -> Organi
     return organization
 
 
+def administered_team(session: Session, caller: Identity, orgname: str, name: str) -> Team:
+    """A team for someone who administers its organization; NotFound if there is none of that name."""
+    return _get_team(session, administered_organization(session, caller, orgname), name)
+
+
+def visible_team(session: Session, caller: Identity, orgname: str, name: str) -> Team:
+    """A team for one of its members or someone who administers its organization."""
+    organization = member_organization(session, caller, orgname)
+    if administers(session, caller, organization):
+        return _get_team(session, organization, name)
+    mine = select(TeamMember.team_id).where(TeamMember.account_id == caller.account_id)
+    team = session.scalar(
+        select(Team).where(Team.organization_id == organization.id, Team.name == name, Team.id.in_(mine))
+    )
+    if team is None:
+        raise caller.refuse()
+    return team
+
+
+def _get_team(session: Session, organization: Organization, name: str) -> Team:
+    team = session.scalar(select(Team).where(Team.organization_id == organization.id, Team.name == name))
+    if team is None:
+        raise NotFound("Not Found")
+    return team
+
+
 def signed_in_user(session: Session, caller: Identity) -> User:
     """The user who calls; robots and repository tokens are none."""
     user = session.get(User, caller.account_id) if caller.kind == "user" and caller.account_id else None

@@ -10,6 +10,7 @@ from models.tables import Account, LogEntry, Repository
 def record(
     session: Session,
     kind: str,
+    /,
     *,
     actor: Identity,
     namespace: Account | None = None,

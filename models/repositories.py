@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, select, tuple_
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -123,3 +123,16 @@ def remove_repository(session: Session, repository: Repository, *, actor: Identi
     audit.record(session, "delete_repo", actor=actor, repository=repository)
     session.flush()
     session.delete(repository)
+
+
+def list_repository_names(session: Session, caller: Identity, *, after: str = "", limit: int) -> list[str]:
+    """`namespace/name` of the repositories the caller may read, in order, from the one behind `after`."""
+    namespace, _, name = after.partition("/")
+    query = (
+        select(Account.name, Repository.name)
+        .join(Account, Account.id == Repository.namespace_id)
+        .where(visible_repositories(caller), Repository.state != "MARKED_FOR_DELETION")
+        .where(tuple_(Account.name, Repository.name) > tuple_(namespace, name))
+    )
+    rows = session.execute(query.order_by(Account.name, Repository.name).limit(limit))
+    return [f"{namespace}/{name}" for namespace, name in rows]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, orm
+from sqlalchemy import URL, Connection, Engine, create_engine, event, orm
 from sqlalchemy.engine import make_url
 
 from models.vault import Vault
@@ -44,7 +44,13 @@ class Database:
     """
 
     def __init__(
-        self, uri: str, vault: Vault, *, pool_size: int = 20, on_wake: Callable[[str, str], None] | None = None
+        self,
+        uri: str,
+        vault: Vault,
+        *,
+        pool_size: int = 16,
+        connect_args: dict[str, Any] | None = None,
+        on_wake: Callable[[str, str], None] | None = None,
     ) -> None:
         self.vault = vault
         self.on_wake = on_wake
@@ -52,11 +58,11 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-        self.engine = (
-            _sqlite_engine(url, pool_size)
-            if self.is_sqlite
-            else create_engine(url, pool_size=pool_size, pool_pre_ping=True)
-        )
+        arguments = connect_args or {}
+        if self.is_sqlite:
+            self.engine = _sqlite_engine(url, pool_size, arguments)
+        else:
+            self.engine = create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=arguments)
         self._writer = self.engine.execution_options(writes=True)
         self._turnstile = (
             _Turnstile(Path(f"{url.database}.lock"))
@@ -111,8 +117,9 @@ class _Turnstile:
         fcntl.flock(self._local.fd, fcntl.LOCK_UN)
 
 
-def _sqlite_engine(url: Any, pool_size: int) -> Engine:
-    engine = create_engine(url, pool_size=pool_size, max_overflow=20, connect_args={"check_same_thread": False})
+def _sqlite_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> Engine:
+    arguments = {"check_same_thread": False, **connect_args}
+    engine = create_engine(url, pool_size=pool_size, max_overflow=20, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:

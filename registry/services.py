@@ -1,6 +1,7 @@
 """Everything a process of the product stands on, opened once from its settings and passed to whoever needs it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from redis import Redis
 
@@ -34,7 +35,12 @@ def open_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         database=open_database(settings, on_wake=WakeUps(redis).send),
-        storage=open_storage(settings.storage, data=settings.DATA),
+        storage=open_storage(_storage_config(settings), data=settings.data),
         redis=redis,
         superusers=Superusers(frozenset(settings.SUPER_USERS), full_access=settings.FEATURE_SUPERUSERS_FULL_ACCESS),
     )
+
+
+def _storage_config(settings: Settings) -> list[Any]:
+    preferred = settings.DISTRIBUTED_STORAGE_PREFERENCE[0]
+    return list(settings.DISTRIBUTED_STORAGE_CONFIG[preferred])

@@ -14,6 +14,9 @@ from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 from models.tables.base import Base, BigId, now
 from models.tables.repositories import Repository
 
+# Listed in byte order, as the distribution specification pages them, whatever the database's locale.
+TagName = String(128).with_variant(String(128, collation="C"), "postgresql")
+
 
 class Blob(Base):
     """Bytes with a verified digest. The row maps the digest to a storage path chosen when the upload began."""
@@ -78,6 +81,7 @@ class Manifest(Base):
     image_size: Mapped[int] = mapped_column(BigInteger)  # of its layers, compressed; of an index, 0
     is_index: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    deleted_at: Mapped[datetime | None]  # no longer served, but kept for a tag's history until collected
 
     repository: Mapped[Repository] = relationship()
 
@@ -132,7 +136,7 @@ class Tag(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(TagName)
     manifest_id: Mapped[int] = mapped_column(ForeignKey("manifest.id", ondelete="CASCADE"), index=True)
     start_ms: Mapped[int] = mapped_column(BigInteger)
     end_ms: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,1 +1,22 @@
-"""The OCI distribution protocol over HTTP, at /v2."""
+"""The OCI distribution protocol over HTTP, at /v2 (distribution specification 1.1)."""
+
+from flask import Blueprint, Flask
+
+from registry.services import Services
+from registry.tokens import Tokens
+from registry.v2 import blobs, catalog, errors, manifests, tags, token, uploads
+from registry.v2.context import Registry
+
+
+def mount(app: Flask, services: Services) -> None:
+    """Serve the registry at /v2 of the app."""
+    settings = services.settings
+    tokens = Tokens(
+        services.database, audience=settings.SERVER_HOSTNAME, lifetime_s=settings.REGISTRY_TOKEN_LIFETIME_SEC
+    )
+    app.extensions["drydock.registry"] = Registry(services, tokens)
+    v2 = Blueprint("v2", __name__, url_prefix="/v2")
+    errors.register(v2)
+    for part in (token, catalog, uploads, blobs, manifests, tags):
+        v2.register_blueprint(part.blueprint)
+    app.register_blueprint(v2)

@@ -1,0 +1,148 @@
+"""Tags: what a name means now, what it meant before, and the moment each meaning began and ended."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import contains_eager
+
+from models import audit
+from models.access import Identity
+from models.errors import Conflict, NotFound
+from models.session import Session
+from models.tables import Manifest, Repository, Tag
+
+
+@dataclass(frozen=True)
+class TagPage:
+    """One page of tags, and whether there are more."""
+
+    tags: list[Tag]
+    page: int
+    has_additional: bool
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def alive(at_ms: int | None = None) -> ColumnElement[bool]:
+    """The condition on Tag rows that they are in force."""
+    moment = now_ms() if at_ms is None else at_ms
+    return and_(Tag.end_ms.is_(None), or_(Tag.expires_ms.is_(None), Tag.expires_ms > moment))
+
+
+def find_tag(session: Session, repository: Repository, name: str) -> Tag | None:
+    """The tag as it is now, with its manifest."""
+    return session.scalar(
+        select(Tag)
+        .join(Tag.manifest)
+        .options(contains_eager(Tag.manifest))
+        .where(Tag.repository_id == repository.id, Tag.name == name, alive())
+    )
+
+
+def put_tag(session: Session, repository: Repository, name: str, manifest: Manifest, *, actor: Identity) -> Tag:
+    """Let the name mean the manifest from now on; what it meant before becomes history.
+
+    Nothing changes if it means that already. Conflict if the tag is immutable.
+    """
+    moment = now_ms()
+    present = session.scalar(
+        select(Tag).where(Tag.repository_id == repository.id, Tag.name == name, Tag.end_ms.is_(None)).with_for_update()
+    )
+    if present is not None:
+        if _lives(present, moment) and present.manifest_id == manifest.id:
+            return present
+        if _lives(present, moment) and present.immutable:
+            raise Conflict(f"tag {name} is immutable")
+        _end(present, moment)
+        session.flush()  # the partial unique index allows one present row for each name
+    tag = Tag(repository_id=repository.id, name=name, manifest=manifest, start_ms=moment)
+    session.add(tag)
+    session.flush()
+    kind = "create_tag" if present is None else "move_tag"
+    audit.record(session, kind, actor=actor, repository=repository, tag=name, manifest_digest=manifest.digest)
+    return tag
+
+
+def remove_tag(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:
+    """End the tag; NotFound, Conflict if it is immutable."""
+    tag = find_tag(session, repository, name)
+    if tag is None:
+        raise NotFound(f"tag {name} does not exist")
+    if tag.immutable:
+        raise Conflict(f"tag {name} is immutable")
+    _end(tag, now_ms())
+    audit.record(session, "delete_tag", actor=actor, repository=repository, tag=name)
+
+
+def end_tags_of(session: Session, repository: Repository, manifest: Manifest, *, actor: Identity) -> list[str]:
+    """End every tag that means the manifest; their names. Conflict if one of them is immutable."""
+    tags = list(session.scalars(select(Tag).where(Tag.manifest_id == manifest.id, Tag.end_ms.is_(None))))
+    fixed = sorted(tag.name for tag in tags if tag.immutable)
+    if fixed:
+        raise Conflict(f"tag {fixed[0]} is immutable")
+    for tag in tags:
+        _end(tag, now_ms())
+        audit.record(session, "delete_tag", actor=actor, repository=repository, tag=tag.name)
+    return [tag.name for tag in tags]
+
+
+def end_expired(session: Session) -> int:
+    """Write down the end of tags whose time has come; how many."""
+    due = and_(Tag.end_ms.is_(None), Tag.expires_ms <= now_ms())
+    ended = session.execute(update(Tag).where(due).values(end_ms=Tag.expires_ms).returning(Tag.id))
+    return len(ended.all())
+
+
+def list_tag_names(session: Session, repository_id: int, *, after: str = "", limit: int) -> list[str]:
+    """The names of living tags in byte order, from the one behind `after`."""
+    query = select(Tag.name).where(Tag.repository_id == repository_id, Tag.name > after, alive())
+    return list(session.scalars(query.order_by(Tag.name).limit(limit)))
+
+
+def list_tags(
+    session: Session,
+    repository: Repository,
+    *,
+    page: int = 1,
+    limit: int = 50,
+    specific: str | None = None,
+    name_filter: tuple[Literal["like", "eq"], str] | None = None,
+    only_active: bool = False,
+) -> TagPage:
+    """Present and past tags with their manifests, newest first. Quay operation listRepoTags.
+
+    `page` counts from 1, `limit` is at most 100; `specific` and `name_filter` limit the names.
+    """
+    query = (
+        select(Tag).join(Tag.manifest).options(contains_eager(Tag.manifest)).where(Tag.repository_id == repository.id)
+    )
+    if specific is not None:
+        query = query.where(Tag.name == specific)
+    if name_filter is not None:
+        query = query.where(_name_matches(*name_filter))
+    if only_active:
+        query = query.where(alive())
+    query = query.order_by(Tag.start_ms.desc(), Tag.id.desc()).offset((page - 1) * limit).limit(limit + 1)
+    tags = list(session.scalars(query))
+    return TagPage(tags[:limit], page, len(tags) > limit)
+
+
+def count_tags(session: Session, repository: Repository) -> int:
+    query = select(func.count()).select_from(Tag).where(Tag.repository_id == repository.id, alive())
+    return session.scalar(query) or 0
+
+
+def _name_matches(kind: Literal["like", "eq"], text: str) -> ColumnElement[bool]:
+    return Tag.name == text if kind == "eq" else Tag.name.contains(text, autoescape=True)
+
+
+def _lives(tag: Tag, moment: int) -> bool:
+    return tag.end_ms is None and (tag.expires_ms is None or tag.expires_ms > moment)
+
+
+def _end(tag: Tag, moment: int) -> None:
+    tag.end_ms = moment if tag.expires_ms is None else min(moment, tag.expires_ms)

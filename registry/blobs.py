@@ -1,0 +1,85 @@
+"""Blobs in repositories: find, link, mount, remove."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, exists, select, update
+
+from models.access import Identity, visible_repositories
+from models.dialect import insert_new
+from models.session import Session
+from models.tables import Account, Blob, ManifestBlob, Repository, RepositoryBlob
+from models.tables.base import now
+from registry.errors import BlobInUse, BlobUnknown
+from registry.names import Digest, RepositoryName
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """Where a blob's bytes are, and how many."""
+
+    digest: str
+    size: int
+    path: str
+
+
+def find_blob(session: Session, name: RepositoryName, digest: Digest) -> StoredBlob:
+    """The blob, read through the repository; BlobUnknown."""
+    query = (
+        select(Blob.digest, Blob.size, Blob.path)
+        .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
+        .join(Repository, Repository.id == RepositoryBlob.repository_id)
+        .join(Account, Account.id == Repository.namespace_id)
+        .where(Blob.digest == str(digest), Account.name == name.namespace, Repository.name == name.name)
+    )
+    row = session.execute(query).first()
+    if row is None:
+        raise BlobUnknown({"digest": str(digest)})
+    return StoredBlob(row.digest, row.size, row.path)
+
+
+def link_blob(session: Session, repository_id: int, digest: str) -> bool:
+    """Let the repository serve the blob, protected from collection from now on; False if there is no such blob."""
+    blob_id = session.scalar(select(Blob.id).where(Blob.digest == digest))
+    if blob_id is None:
+        return False
+    insert_new(session, RepositoryBlob, [{"repository_id": repository_id, "blob_id": blob_id, "linked_at": now()}])
+    session.execute(
+        update(RepositoryBlob)
+        .where(RepositoryBlob.repository_id == repository_id, RepositoryBlob.blob_id == blob_id)
+        .values(linked_at=now())
+    )
+    return True
+
+
+def mount_blob(
+    session: Session, repository_id: int, digest: Digest, *, source: RepositoryName | None, actor: Identity
+) -> bool:
+    """Link a blob that the caller may already read: from `source`, or from anywhere if None. Whether it was."""
+    readable = (
+        select(RepositoryBlob.blob_id)
+        .join(Blob, Blob.id == RepositoryBlob.blob_id)
+        .join(Repository, Repository.id == RepositoryBlob.repository_id)
+        .where(Blob.digest == str(digest), visible_repositories(actor))
+    )
+    if source is not None:
+        readable = readable.join(Account, Account.id == Repository.namespace_id).where(
+            Account.name == source.namespace, Repository.name == source.name
+        )
+    return session.scalar(readable.limit(1)) is not None and link_blob(session, repository_id, str(digest))
+
+
+def unlink_blob(session: Session, repository_id: int, digest: Digest) -> None:
+    """Take the blob out of the repository; BlobUnknown, BlobInUse if a manifest there needs it."""
+    blob_id = session.scalar(
+        select(Blob.id)
+        .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
+        .where(Blob.digest == str(digest), RepositoryBlob.repository_id == repository_id)
+    )
+    if blob_id is None:
+        raise BlobUnknown({"digest": str(digest)})
+    used = exists().where(ManifestBlob.repository_id == repository_id, ManifestBlob.blob_id == blob_id)
+    if session.scalar(select(used)):
+        raise BlobInUse({"digest": str(digest)})
+    session.execute(
+        delete(RepositoryBlob).where(RepositoryBlob.repository_id == repository_id, RepositoryBlob.blob_id == blob_id)
+    )

@@ -1,0 +1,179 @@
+"""Manifests in repositories: put, get, remove. A manifest is visible only with everything it refers to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from models import audit
+from models.access import Identity
+from models.dialect import insert_new
+from models.manifests import find_manifest, is_part_of_index
+from models.session import Session
+from models.tables import Account, Blob, Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob, Tag
+from models.tables.base import now
+from models.tags import alive, end_tags_of, put_tag
+from registry.errors import (
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestTypeUnsupported,
+    ManifestUnknown,
+)
+from registry.manifest_format import InvalidManifest, ParsedManifest, Reference, UnknownMediaType, parse_manifest
+from registry.names import Digest, RepositoryName
+
+
+@dataclass(frozen=True)
+class StoredManifest:
+    """A manifest as served, and which row of which repository it is."""
+
+    repository_id: int
+    namespace_id: int
+    digest: str
+    media_type: str
+    content: bytes
+
+
+def fetch_manifest(session: Session, name: RepositoryName, reference: Digest | str) -> StoredManifest:
+    """The manifest that a tag or digest names; ManifestUnknown. One query."""
+    query = (
+        select(Manifest.repository_id, Repository.namespace_id, Manifest.digest, Manifest.media_type, Manifest.content)
+        .join(Repository, Repository.id == Manifest.repository_id)
+        .join(Account, Account.id == Repository.namespace_id)
+        .where(Account.name == name.namespace, Repository.name == name.name, Manifest.deleted_at.is_(None))
+    )
+    if isinstance(reference, Digest):
+        query = query.where(Manifest.digest == str(reference))
+    else:
+        query = query.join(Tag, Tag.manifest_id == Manifest.id).where(
+            Tag.repository_id == Repository.id, Tag.name == reference, alive()
+        )
+    row = session.execute(query).first()
+    if row is None:
+        raise ManifestUnknown(_why_unknown(session, name, reference))
+    return StoredManifest(*row)
+
+
+def parse_pushed(content: bytes, content_type: str | None, reference: Digest | str) -> tuple[Digest, ParsedManifest]:
+    """The digest and meaning of a manifest as pushed; ManifestInvalid, ManifestTypeUnsupported, DigestInvalid."""
+    try:
+        parsed = parse_manifest(content, content_type)
+    except UnknownMediaType as exc:
+        raise ManifestTypeUnsupported(str(exc)) from exc
+    except InvalidManifest as exc:
+        raise ManifestInvalid(str(exc)) from exc
+    algorithm = reference.algorithm if isinstance(reference, Digest) else "sha256"
+    digest = Digest.of(content, algorithm)
+    if isinstance(reference, Digest) and digest != reference:
+        raise DigestInvalid({"digest": str(reference), "received": str(digest)})
+    return digest, parsed
+
+
+def put_manifest(
+    session: Session,
+    repository: Repository,
+    content: bytes,
+    digest: Digest,
+    parsed: ParsedManifest,
+    *,
+    tags: list[str],
+    actor: Identity,
+) -> None:
+    """Store the manifest and let the tags name it. ManifestBlobUnknown tells everything it refers to in vain."""
+    blob_ids = _blob_ids(session, repository, parsed.blobs)
+    child_ids = _child_ids(session, repository, parsed.children)
+    manifest = find_manifest(session, repository.id, str(digest)) or _insert(
+        session, repository, content, digest, parsed, blob_ids=blob_ids, child_ids=child_ids
+    )
+    for tag in tags:
+        put_tag(session, repository, tag, manifest, actor=actor)
+    tag: dict[str, Any] = {"tag": tags[0]} if tags else {}
+    audit.record(session, "push_repo", actor=actor, repository=repository, manifest_digest=str(digest), **tag)
+
+
+def remove_manifest(session: Session, repository: Repository, digest: Digest, *, actor: Identity) -> None:
+    """End the manifest's tags and serve it no longer; ManifestUnknown, Conflict if one of its tags is immutable.
+
+    Part of an index that is served, it stays reachable by digest: an index never misses a child.
+    """
+    manifest = find_manifest(session, repository.id, str(digest))
+    if manifest is None:
+        raise ManifestUnknown({"digest": str(digest)})
+    end_tags_of(session, repository, manifest, actor=actor)
+    if not is_part_of_index(session, manifest):
+        manifest.deleted_at = now()
+
+
+def _insert(
+    session: Session,
+    repository: Repository,
+    content: bytes,
+    digest: Digest,
+    parsed: ParsedManifest,
+    *,
+    blob_ids: list[int],
+    child_ids: list[int],
+) -> Manifest:
+    row = {
+        "repository_id": repository.id,
+        "digest": str(digest),
+        "media_type": parsed.media_type,
+        "artifact_type": parsed.artifact_type,
+        "config_media_type": parsed.config_media_type,
+        "subject": parsed.subject,
+        "annotations": parsed.annotations,
+        "content": content,
+        "size": len(content),
+        "image_size": parsed.image_size,
+        "is_index": parsed.is_index,
+        "created_at": now(),
+    }
+    insert_new(session, Manifest, [row])  # another push of it may be first, or an earlier one was deleted
+    same = (Manifest.repository_id == repository.id, Manifest.digest == str(digest))
+    manifest = session.scalars(select(Manifest).where(*same)).one()
+    manifest.deleted_at = None
+    blobs = [{"manifest_id": manifest.id, "blob_id": id_, "repository_id": repository.id} for id_ in blob_ids]
+    insert_new(session, ManifestBlob, blobs)
+    insert_new(session, ManifestChild, [{"parent_id": manifest.id, "child_id": id_} for id_ in child_ids])
+    return manifest
+
+
+def _blob_ids(session: Session, repository: Repository, blobs: list[Reference]) -> list[int]:
+    """The ids of the blobs; those of foreign layers that are not here are left out."""
+    wanted = {blob.digest: blob for blob in blobs}
+    query = (
+        select(Blob.id, Blob.digest)
+        .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
+        .where(RepositoryBlob.repository_id == repository.id, Blob.digest.in_(wanted))
+    )
+    found = {row.digest: row.id for row in session.execute(query)}
+    missing = sorted(digest for digest, blob in wanted.items() if digest not in found and not blob.foreign)
+    if missing:
+        raise ManifestBlobUnknown({"digests": missing})
+    return list(found.values())
+
+
+def _child_ids(session: Session, repository: Repository, children: list[Reference]) -> list[int]:
+    wanted = {child.digest for child in children}
+    query = select(Manifest.id, Manifest.digest).where(
+        Manifest.repository_id == repository.id, Manifest.digest.in_(wanted), Manifest.deleted_at.is_(None)
+    )
+    found = {row.digest: row.id for row in session.execute(query)} if wanted else {}
+    if missing := sorted(wanted - found.keys()):
+        raise ManifestBlobUnknown({"digests": missing})
+    return list(found.values())
+
+
+def _why_unknown(session: Session, name: RepositoryName, reference: Digest | str) -> dict[str, str]:
+    """What to tell of a manifest that is not served; a tag that has ended says when."""
+    if isinstance(reference, Digest):
+        return {"digest": str(reference)}
+    query = (
+        select(func.max(func.coalesce(Tag.end_ms, Tag.expires_ms)))
+        .join(Repository, Repository.id == Tag.repository_id)
+        .join(Account, Account.id == Repository.namespace_id)
+        .where(Account.name == name.namespace, Repository.name == name.name, Tag.name == reference)
+    )
+    ended = session.scalar(query)
+    return {"tag": reference} | ({"ended_ms": str(ended)} if ended else {})

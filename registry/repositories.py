@@ -1,0 +1,60 @@
+"""The repository a registry request is about, made on the first push where that is allowed."""
+
+from sqlalchemy import select
+
+from config.settings import Settings
+from models.access import Identity, find_repository
+from models.errors import ReadOnly
+from models.repositories import create_repository
+from models.session import Database, Session
+from models.tables import Account, Repository
+from registry.errors import NameUnknown
+from registry.names import RepositoryName
+
+
+def repository_id(session: Session, name: RepositoryName) -> int | None:
+    """The id of the repository, if it exists; one indexed look-up."""
+    query = select(Repository.id).join(Account, Account.id == Repository.namespace_id)
+    return session.scalar(
+        query.where(
+            Account.name == name.namespace, Repository.name == name.name, Repository.state != "MARKED_FOR_DELETION"
+        )
+    )
+
+
+def existing(session: Session, name: RepositoryName) -> Repository:
+    """The repository; NameUnknown."""
+    repository = find_repository(session, name.namespace, name.name)
+    if repository is None:
+        raise NameUnknown(str(name))
+    return repository
+
+
+def writable(session: Session, name: RepositoryName) -> Repository:
+    """The repository, if it takes pushes; NameUnknown, ReadOnly."""
+    repository = existing(session, name)
+    if repository.state != "NORMAL":
+        raise ReadOnly(f"repository {name} is read-only")
+    return repository
+
+
+def ensure_writable(database: Database, settings: Settings, name: RepositoryName, *, actor: Identity) -> int:
+    """The id of the repository to push to, created if it is missing and the caller may create it there.
+
+    Quay: CREATE_PRIVATE_REPO_ON_PUSH. Forbidden, ReadOnly.
+    """
+    with database.read() as session:
+        if repository_id(session, name) is not None:
+            return writable(session, name).id
+    with database.write() as session:
+        if repository_id(session, name) is not None:  # somebody else's push was first
+            return writable(session, name).id
+        repository = create_repository(
+            session,
+            name.namespace,
+            name.name,
+            actor=actor,
+            public=not settings.CREATE_PRIVATE_REPO_ON_PUSH,
+            nested_names=settings.FEATURE_EXTENDED_REPOSITORY_NAMES,
+        )
+        return repository.id

@@ -1,0 +1,71 @@
+"""What a registry request needs: the open services, the token checker, and what its own token allows."""
+
+from dataclasses import dataclass
+
+from flask import current_app, g, request
+
+from models.access import ANONYMOUS, Identity
+from models.errors import Unauthenticated
+from registry.names import RepositoryName
+from registry.services import Services
+from registry.tokens import Grant, Tokens
+from registry.v2.errors import Challenge, Denied
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What the views share."""
+
+    services: Services
+    tokens: Tokens
+
+
+def registry() -> Registry:
+    found: Registry = current_app.extensions["drydock.registry"]
+    return found
+
+
+def realm() -> str:
+    """Where this client gets its tokens: at the host it already talks to, so that it need not trust another one."""
+    settings = registry().services.settings
+    scheme = settings.PREFERRED_URL_SCHEME if request.host == settings.SERVER_HOSTNAME else request.scheme
+    return f"{scheme}://{request.host}/v2/auth"
+
+
+def challenge(scope: str | None = None, error: str | None = None) -> str:
+    """The WWW-Authenticate header (RFC 6750, distribution token specification)."""
+    parts = [f'realm="{realm()}"', f'service="{registry().services.settings.SERVER_HOSTNAME}"']
+    if scope:
+        parts.append(f'scope="{scope}"')
+    if error:
+        parts.append(f'error="{error}"')
+    return "Bearer " + ",".join(parts)
+
+
+def grant() -> Grant:
+    """What the request's token allows; of a request without one, nothing. Challenge if the token is no good."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        return Grant(ANONYMOUS)
+    try:
+        found = registry().tokens.verify(token.strip())
+    except Unauthenticated as exc:
+        raise Challenge(exc.detail, headers={"WWW-Authenticate": challenge(error="invalid_token")}) from exc
+    g.identity = found.identity.at(request.remote_addr)
+    return found
+
+
+def authorize(name: RepositoryName, action: str) -> Identity:
+    """The caller, if its token allows the action (pull or push) on the repository.
+
+    Otherwise a challenge that names the scope to ask for; or Denied, if a signed-in caller has asked already.
+    """
+    held = grant()
+    if held.allows(str(name), action):
+        return held.identity.at(request.remote_addr)
+    if held.was_denied(str(name)):
+        raise Denied(f"{held.identity.name} may not {action} {name}")
+    scope = f"repository:{name}:pull" if action == "pull" else f"repository:{name}:pull,push"
+    raise Challenge(
+        "access to the requested resource is not authorized", headers={"WWW-Authenticate": challenge(scope)}
+    )

@@ -1,0 +1,78 @@
+"""How errors look on /v2: the distribution specification's error body, from one table."""
+
+import logging
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from models import errors as domain
+from registry.errors import NameInvalid, RegistryError
+from registry.names import Malformed
+from storage.driver import StorageError
+
+log = logging.getLogger(__name__)
+
+API_VERSION = {"Docker-Distribution-API-Version": "registry/2.0"}
+
+
+class Challenge(RegistryError):
+    code, message, status = "UNAUTHORIZED", "authentication required", 401
+
+
+class Denied(RegistryError):
+    code, message, status = "DENIED", "requested access to the resource is denied", 403
+
+
+DOMAIN: dict[type[domain.DomainError], tuple[int, str, str]] = {
+    domain.Unauthenticated: (401, "UNAUTHORIZED", "authentication required"),
+    domain.Forbidden: (403, "DENIED", "requested access to the resource is denied"),
+    domain.NotFound: (404, "NAME_UNKNOWN", "not known to registry"),
+    domain.Invalid: (400, "NAME_INVALID", "invalid request"),
+    domain.Conflict: (409, "DENIED", "the state of the resource does not allow this"),
+    domain.QuotaExceeded: (403, "DENIED", "the namespace's quota would be exceeded"),
+    domain.ReadOnly: (405, "DENIED", "read-only"),
+    domain.TooMany: (429, "TOOMANYREQUESTS", "too many requests"),
+    domain.Upstream: (503, "UNAVAILABLE", "a service this registry depends on does not answer"),
+}
+BY_STATUS = {404: "NAME_UNKNOWN", 405: "UNSUPPORTED", 413: "SIZE_INVALID"}
+
+
+def register(blueprint: Blueprint) -> None:
+    """Let the blueprint's views answer every error in the specification's form."""
+
+    @blueprint.errorhandler(RegistryError)
+    def refused(error: RegistryError) -> Response:
+        return _answer(error.status, error.code, error.message, error.detail, error.headers)
+
+    @blueprint.errorhandler(Malformed)
+    def malformed(error: Malformed) -> Response:
+        return _answer(NameInvalid.status, NameInvalid.code, NameInvalid.message, str(error))
+
+    @blueprint.errorhandler(domain.DomainError)
+    def broken_rule(error: domain.DomainError) -> Response:
+        status, code, message = DOMAIN[type(error)]
+        wait = getattr(error, "retry_after", None)
+        return _answer(status, code, message, error.detail, {"Retry-After": str(wait)} if wait else {})
+
+    @blueprint.errorhandler(StorageError)
+    def storage_failed(error: StorageError) -> Response:
+        log.error("storage failed", exc_info=error)
+        return _answer(503, "UNAVAILABLE", "storage does not answer", "", {"Retry-After": "5"})
+
+    @blueprint.errorhandler(HTTPException)
+    def plain(error: HTTPException) -> Response:
+        status = error.code or 500
+        return _answer(status, BY_STATUS.get(status, "UNSUPPORTED"), error.description or error.name, "")
+
+    @blueprint.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        log.error("unexpected error", exc_info=error)
+        return _answer(500, "UNKNOWN", "an unexpected error, which the registry's log describes", "")
+
+
+def _answer(status: int, code: str, message: str, detail: Any, headers: dict[str, str] | None = None) -> Response:
+    response = jsonify(errors=[{"code": code, "message": message, "detail": detail or {}}])
+    response.status_code = status
+    response.headers.update(API_VERSION | (headers or {}))
+    return response

@@ -1,0 +1,121 @@
+"""GET, HEAD, PUT and DELETE of manifests (end-3, end-7, end-9)."""
+
+from flask import Blueprint, Response, request
+
+from models import metrics
+from models.access import Identity
+from models.errors import NotFound
+from models.pulls import note_pull
+from models.tags import remove_tag
+from registry.errors import ManifestUnknown, SizeInvalid, TagInvalid
+from registry.manifests import StoredManifest, fetch_manifest, parse_pushed, put_manifest, remove_manifest
+from registry.names import Digest, Malformed, RepositoryName, parse_reference, parse_tag
+from registry.repositories import ensure_writable, writable
+from registry.v2.context import authorize, registry
+from registry.v2.errors import API_VERSION
+
+blueprint = Blueprint("manifests", __name__)
+
+
+@blueprint.route("/<path:name>/manifests/<reference>", methods=["GET", "HEAD"])
+def get_manifest(name: str, reference: str) -> Response:
+    """The manifest as it was pushed."""
+    repository = RepositoryName.parse(name)
+    actor = authorize(repository, "pull")
+    wanted = _reference(reference)
+    with registry().services.database.read() as session:
+        found = fetch_manifest(session, repository, wanted)
+    headers = {
+        **API_VERSION,
+        "Docker-Content-Digest": found.digest,
+        "ETag": f'"{found.digest}"',
+        "Content-Type": found.media_type,
+    }
+    if request.if_none_match.contains(found.digest):
+        return Response(status=304, headers=headers)
+    if request.method == "HEAD":
+        return Response(headers={**headers, "Content-Length": str(len(found.content))})
+    _note(found, repository, reference, actor)
+    return Response(found.content, headers=headers)
+
+
+@blueprint.put("/<path:name>/manifests/<reference>")
+def put(name: str, reference: str) -> Response:
+    """Store a manifest under a tag or its digest. With a digest, `tag` parameters name it as well."""
+    repository = RepositoryName.parse(name)
+    actor = authorize(repository, "push")
+    wanted = _reference(reference)
+    services = registry().services
+    content = _content(services.settings.MAXIMUM_MANIFEST_SIZE)
+    digest, parsed = parse_pushed(content, request.mimetype or None, wanted)
+    tags = [_tag(tag) for tag in request.args.getlist("tag")] if isinstance(wanted, Digest) else [wanted]
+    ensure_writable(services.database, services.settings, repository, actor=actor)
+    with services.database.write() as session:
+        target = writable(session, repository)
+        put_manifest(session, target, content, digest, parsed, tags=tags, actor=actor)
+    metrics.pushed()
+    headers = {"Location": f"/v2/{repository}/manifests/{digest}", "Docker-Content-Digest": str(digest)}
+    if parsed.subject:
+        headers["OCI-Subject"] = parsed.subject
+    if isinstance(wanted, Digest) and tags:
+        headers["OCI-Tag"] = ", ".join(tags)
+    return Response(status=201, headers={**API_VERSION, **headers, "Content-Length": "0"})
+
+
+@blueprint.delete("/<path:name>/manifests/<reference>")
+def delete(name: str, reference: str) -> Response:
+    """End a tag; or, by digest, the manifest and all its tags."""
+    repository = RepositoryName.parse(name)
+    actor = authorize(repository, "push")
+    wanted = _reference(reference)
+    with registry().services.database.write() as session:
+        target = writable(session, repository)
+        if isinstance(wanted, Digest):
+            remove_manifest(session, target, wanted, actor=actor)
+        else:
+            try:
+                remove_tag(session, target, wanted, actor=actor)
+            except NotFound as exc:
+                raise ManifestUnknown({"tag": wanted}) from exc
+    return Response(status=202, headers=API_VERSION)
+
+
+def _content(most: int) -> bytes:
+    if (request.content_length or 0) > most:
+        raise SizeInvalid(f"a manifest may have at most {most} bytes (MAXIMUM_MANIFEST_SIZE)")
+    content = request.stream.read(most + 1)
+    if len(content) > most:
+        raise SizeInvalid(f"a manifest may have at most {most} bytes (MAXIMUM_MANIFEST_SIZE)")
+    return content
+
+
+def _reference(text: str) -> Digest | str:
+    try:
+        return parse_reference(text)
+    except Malformed as exc:
+        raise TagInvalid({"reference": text, "expected": str(exc)}) from exc
+
+
+def _tag(text: str) -> str:
+    try:
+        return parse_tag(text)
+    except Malformed as exc:
+        raise TagInvalid({"tag": text, "expected": str(exc)}) from exc
+
+
+def _note(found: StoredManifest, repository: RepositoryName, reference: str, actor: Identity) -> None:
+    services = registry().services
+    metrics.pulled()
+    note_pull(
+        services.redis,
+        services.database,
+        actor=actor,
+        namespace_id=found.namespace_id,
+        repository_id=found.repository_id,
+        detail={
+            "namespace": repository.namespace,
+            "repo": repository.name,
+            "manifest_digest": found.digest,
+            **({} if ":" in reference else {"tag": reference}),
+        },
+    )

@@ -1,0 +1,30 @@
+"""Pages of names: `n`, `last` and the Link header (distribution specification, "Listing tags")."""
+
+from urllib.parse import urlencode
+
+from flask import Response, jsonify, request
+
+from registry.errors import PaginationInvalid
+from registry.v2.errors import API_VERSION
+
+MOST = 1000
+
+
+def page_size() -> int:
+    """How many names the client asks for, at most 1000; PaginationInvalid."""
+    text = request.args.get("n")
+    if text is None:
+        return MOST
+    if not text.isascii() or not text.isdigit():
+        raise PaginationInvalid({"n": text, "expected": "a whole number, 0 or more"})
+    return min(int(text[:9]), MOST)
+
+
+def page(body: dict[str, object], names: list[str], size: int, more: bool) -> Response:
+    """The answer with a page of names, and where the next one is."""
+    response = jsonify(body)
+    response.headers.update(API_VERSION)
+    if more and names:
+        query = urlencode({"n": size, "last": names[-1]})
+        response.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+    return response

@@ -1,0 +1,104 @@
+"""GET and POST /v2/auth: credentials in, a registry token out (distribution's token authentication specification)."""
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, jsonify, request
+
+from models import audit
+from models.access import ANONYMOUS, Identity, find_namespace, find_repository, may, may_create_in
+from models.authentication import identify_basic
+from models.errors import TooMany, Unauthenticated
+from models.session import Session
+from registry.names import Malformed, RepositoryName
+from registry.tokens import Grant
+from registry.v2.context import challenge, registry
+from registry.v2.errors import Challenge
+
+MOST_SCOPES = 50
+PUSH_ACTIONS = {"push", "delete", "*"}
+
+blueprint = Blueprint("token", __name__)
+
+
+@blueprint.get("/auth")
+def get_token() -> Response:
+    """A token for the scopes asked for, as far as the caller may have them; the rest is silently left out (Quay)."""
+    credentials = request.authorization
+    if credentials is not None and credentials.type == "basic":
+        return _token(_identify(credentials.username or "", credentials.password or ""), request.args.getlist("scope"))
+    if request.headers.get("Authorization"):
+        raise Challenge("expected HTTP basic credentials", headers={"WWW-Authenticate": challenge()})
+    return _token(ANONYMOUS, request.args.getlist("scope"))
+
+
+@blueprint.post("/auth")
+def post_token() -> Response:
+    """The OAuth2 form of the same: grant_type=password, with username, password and scope in the body."""
+    form = request.form
+    if form.get("grant_type") != "password":
+        response = jsonify(error="unsupported_grant_type", error_description="grant_type: expected password")
+        response.status_code = 400
+        return response
+    return _token(_identify(form.get("username", ""), form.get("password", "")), form.getlist("scope"))
+
+
+def _identify(username: str, password: str) -> Identity:
+    services = registry().services
+    try:
+        return identify_basic(services.database, services.superusers, username, password).at(request.remote_addr)
+    except (Unauthenticated, TooMany) as exc:
+        if isinstance(exc, TooMany):
+            raise
+        _note_failure(username, exc.detail)
+        raise Challenge(exc.detail, headers={"WWW-Authenticate": challenge()}) from exc
+
+
+def _note_failure(username: str, why: str) -> None:
+    with registry().services.database.write() as session:
+        actor = ANONYMOUS.at(request.remote_addr)
+        owner = find_namespace(session, username.partition("+")[0])
+        audit.record(
+            session, "login_failure", actor=actor, namespace=owner, username=username[:255], message=why, kind="v2auth"
+        )
+
+
+def _token(identity: Identity, scopes: list[str]) -> Response:
+    services, tokens = registry().services, registry().tokens
+    wanted = [scope for text in scopes for scope in text.split()][:MOST_SCOPES]
+    access: dict[str, frozenset[str]] = {}
+    if identity.is_anonymous and not services.settings.FEATURE_ANONYMOUS_ACCESS:
+        raise Challenge("this registry has no anonymous access", headers={"WWW-Authenticate": challenge()})
+    with services.database.read() as session:
+        for scope in wanted:
+            kind, _, rest = scope.partition(":")
+            name, _, actions = rest.rpartition(":")
+            if kind == "repository":
+                access[name] = access.get(name, frozenset()) | _granted(
+                    session, identity, name, set(actions.split(","))
+                )
+    token = tokens.issue(Grant(identity, access, catalog="registry:catalog:*" in wanted))
+    issued = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    response = jsonify(token=token, access_token=token, expires_in=tokens.lifetime_s, issued_at=issued)
+    response.headers["Cache-Control"] = "no-cache, no-store, must-revalidate"
+    return response
+
+
+def _granted(session: Session, identity: Identity, text: str, actions: set[str]) -> frozenset[str]:
+    """The actions of those asked for that the caller may do. Who may create the repository may push to it."""
+    try:
+        name = RepositoryName.parse(text)
+    except Malformed:
+        return frozenset()
+    repository = find_repository(session, name.namespace, name.name)
+    if repository is None:
+        owner = find_namespace(session, name.namespace)
+        allowed = owner is not None and may_create_in(session, identity, owner)
+        return frozenset(actions & {"pull", "push"}) if allowed and "push" in actions else frozenset()
+    granted = set()
+    if "pull" in actions and may(session, identity, repository, "read"):
+        granted.add("pull")
+    if actions & PUSH_ACTIONS and may(session, identity, repository, "write"):
+        granted.add("push")
+    if "*" in actions and may(session, identity, repository, "admin"):
+        granted.update(("*", "pull"))
+    return frozenset(granted)

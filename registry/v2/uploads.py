@@ -1,0 +1,130 @@
+"""Blob uploads (end-4 to end-6, end-11, end-13, end-14)."""
+
+from flask import Blueprint, Response, request
+
+from models.access import Identity
+from models.tables import Upload
+from registry.blobs import mount_blob
+from registry.errors import DigestInvalid, UploadInvalid, UploadOutOfOrder
+from registry.names import Digest, Malformed, RepositoryName
+from registry.repositories import ensure_writable
+from registry.uploads import begin_upload, cancel, find_upload, finish, receive, receive_and_finish
+from registry.v2.body import content_range, has_body, request_body
+from registry.v2.context import authorize, registry
+from registry.v2.errors import API_VERSION
+
+blueprint = Blueprint("uploads", __name__)
+
+
+@blueprint.post("/<path:name>/blobs/uploads/")
+@blueprint.post("/<path:name>/blobs/uploads", endpoint="start_without_slash")
+def start(name: str) -> Response:
+    """Begin an upload; or mount a blob that is here already; or take a whole blob at once."""
+    repository = RepositoryName.parse(name)
+    actor = authorize(repository, "push")
+    services = registry().services
+    digest = _digest("digest")
+    mounted = _digest("mount")
+    repository_id = ensure_writable(services.database, services.settings, repository, actor=actor)
+    if mounted is not None and _mount(repository_id, mounted, actor):
+        return _created(repository, mounted)
+    upload = begin_upload(services, repository_id)
+    if digest is None:
+        return _accepted(repository, upload)
+    try:
+        receive_and_finish(services, upload, request_body(), digest)
+    except DigestInvalid:
+        cancel(services, upload)
+        raise
+    return _created(repository, digest)
+
+
+@blueprint.get("/<path:name>/blobs/uploads/<uuid>")
+def status(name: str, uuid: str) -> Response:
+    """How much of the upload has arrived."""
+    repository, upload = _under_way(name, uuid)
+    response = _accepted(repository, upload)
+    response.status_code = 204
+    return response
+
+
+@blueprint.patch("/<path:name>/blobs/uploads/<uuid>")
+def append(name: str, uuid: str) -> Response:
+    """Take the next bytes, or, without Content-Range, all bytes of a stream."""
+    repository, upload = _under_way(name, uuid)
+    _check_order(repository, upload)
+    return _accepted(repository, receive(registry().services, upload, request_body()))
+
+
+@blueprint.put("/<path:name>/blobs/uploads/<uuid>")
+def complete(name: str, uuid: str) -> Response:
+    """Take the last bytes, if any, verify the digest and publish the blob."""
+    repository, upload = _under_way(name, uuid)
+    digest = _digest("digest")
+    if digest is None:
+        raise DigestInvalid("the digest parameter is missing")
+    if has_body():
+        _check_order(repository, upload)
+        receive_and_finish(registry().services, upload, request_body(), digest)
+    else:
+        finish(registry().services, upload, digest)
+    return _created(repository, digest)
+
+
+@blueprint.delete("/<path:name>/blobs/uploads/<uuid>")
+def forget(name: str, uuid: str) -> Response:
+    """Cancel the upload."""
+    _, upload = _under_way(name, uuid)
+    cancel(registry().services, upload)
+    return Response(status=204, headers=API_VERSION)
+
+
+def _under_way(name: str, uuid: str) -> tuple[RepositoryName, Upload]:
+    repository = RepositoryName.parse(name)
+    authorize(repository, "push")
+    with registry().services.database.read() as session:
+        return repository, find_upload(session, repository, uuid)
+
+
+def _mount(repository_id: int, digest: Digest, actor: Identity) -> bool:
+    source = request.args.get("from")
+    with registry().services.database.write() as session:
+        origin = RepositoryName.parse(source) if source else None
+        return mount_blob(session, repository_id, digest, source=origin, actor=actor)
+
+
+def _digest(parameter: str) -> Digest | None:
+    text = request.args.get(parameter)
+    if text is None:
+        return None
+    try:
+        return Digest.parse(text)
+    except Malformed as exc:
+        raise DigestInvalid(f"{parameter}: {exc}") from exc
+
+
+def _check_order(repository: RepositoryName, upload: Upload) -> None:
+    """A chunk must begin where the upload ends (416 otherwise, with where that is)."""
+    wanted = content_range()
+    if wanted is not None and wanted[0] != upload.size:
+        raise UploadOutOfOrder({"expected": upload.size, "got": wanted[0]}, headers=_progress(repository, upload))
+    if wanted is not None and request.content_length is None:
+        raise UploadInvalid("Content-Range needs a Content-Length")
+
+
+def _progress(repository: RepositoryName, upload: Upload) -> dict[str, str]:
+    return {
+        **API_VERSION,
+        "Location": f"/v2/{repository}/blobs/uploads/{upload.uuid}",
+        "Range": f"0-{max(upload.size - 1, 0)}",
+        "Docker-Upload-UUID": upload.uuid,
+    }
+
+
+def _accepted(repository: RepositoryName, upload: Upload) -> Response:
+    return Response(status=202, headers={**_progress(repository, upload), "Content-Length": "0"})
+
+
+def _created(repository: RepositoryName, digest: Digest) -> Response:
+    headers = {"Location": f"/v2/{repository}/blobs/{digest}", "Docker-Content-Digest": str(digest)}
+    return Response(status=201, headers={**API_VERSION, **headers, "Content-Length": "0"})
