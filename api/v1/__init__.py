@@ -1,1 +1,58 @@
 """The Quay-compatible REST API, mounted at /api/v1."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flask import Blueprint
+from flask.blueprints import BlueprintSetupState
+
+from api.endpoint import Section
+from api.swagger import SwaggerApi
+from api.v1 import discovery, error
+from api.v1.discovery import PREFIX
+from api.v1.errors import answer_error, finish
+from api.v1.repository_path import RepositoryPath
+from registry.services import Services
+
+_NOUNS: Sequence[Section] = (error.section,)
+SECTIONS: Sequence[Section] = (discovery.describing(_NOUNS), *_NOUNS)
+
+
+class Access(NamedTuple):
+    """Who may call an operation, as declared."""
+
+    method: str
+    path: str
+    operation: str
+    rule: str
+    scope: str | None
+    allowed: str
+
+
+def blueprint(services: Services) -> Blueprint:
+    """The whole surface, for an application whose `extensions["drydock"]` are these services."""
+    surface = Blueprint("v1", __name__, url_prefix=PREFIX)
+    surface.record(_know_repository_paths)
+    api = SwaggerApi(
+        surface,
+        title=f"{services.settings.REGISTRY_TITLE} API",
+        document=f"{PREFIX}/discovery",
+        on_error=answer_error,
+    )
+    for section in SECTIONS:
+        api.add_namespace(section)
+    surface.after_request(finish)
+    return surface
+
+
+def access_table(sections: Sequence[Section] = SECTIONS) -> list[Access]:
+    """Every operation with the rule that guards it, for people who review access."""
+    return [
+        Access(verb.upper(), PREFIX + url, op.name, op.allow.name, op.allow.scope, op.allow.check.__doc__ or "")
+        for section in sections
+        for verb, url, op in section.operations
+    ]
+
+
+def _know_repository_paths(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["repopath"] = RepositoryPath

@@ -1,0 +1,54 @@
+"""What a request stands on: the process's services, and who is calling."""
+
+import re
+from typing import cast
+
+from flask import current_app, request
+
+from models.access import ANONYMOUS, Identity
+from models.authentication import identify_bearer
+from models.errors import Invalid
+from registry.services import Services
+
+_BEARER = re.compile(r"bearer(?: +(\S*))? *", re.IGNORECASE)
+_BROWSER = re.compile(r"Mozilla/|Opera/")
+
+
+def services() -> Services:
+    """The services of the application that serves this request."""
+    return cast(Services, current_app.extensions["drydock"])
+
+
+def identify() -> Identity:
+    """Who is calling. A bearer token that is presented has to be good (Unauthenticated), also where none is needed.
+
+    Any other kind of credential, HTTP basic included, does not count here: such a caller is anonymous, as in Quay.
+    Browser sessions will be recognized here too.
+    """
+    token = bearer_token()
+    if token is None:
+        return ANONYMOUS.at(request.remote_addr)
+    with services().database.read() as session:
+        return identify_bearer(session, services().superusers, token).at(request.remote_addr)
+
+
+def bearer_token() -> str | None:
+    """The token in `Authorization: Bearer …`; an empty one is still one, and a wrong one."""
+    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    return (match[1] or "") if match else None
+
+
+def refuse_page_visits() -> None:
+    """Refuse a GET that a browser makes by itself, for a link or an image of another site (Invalid).
+
+    Only requests that could carry a session are in danger: one with a bearer token was made by a program.
+    Setting BROWSER_API_CALLS_XHR_ONLY.
+    """
+    if not services().settings.BROWSER_API_CALLS_XHR_ONLY or request.method not in {"GET", "HEAD"}:
+        return
+    from_browser = _BROWSER.match(request.headers.get("User-Agent", "")) or "Sec-Fetch-Mode" in request.headers
+    if from_browser and bearer_token() is None and request.headers.get("X-Requested-With") != "XMLHttpRequest":
+        raise Invalid(
+            "API calls from a browser need the header X-Requested-With: XMLHttpRequest, "
+            "unless BROWSER_API_CALLS_XHR_ONLY is false"
+        )

@@ -1,0 +1,207 @@
+"""How a REST operation is declared.
+
+`@operation` reads the method's signature (`body`, `query`, return type) and docstring, so that routing, authorization,
+validation, serialization and Swagger have one source. A request is: identify, authorize, parse, call, commit, respond.
+"""
+
+import re
+import types
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import flask_restx
+from flask import Response, g, request
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from api.context import identify, refuse_page_visits, services
+from api.parsing import Body, Query, check_path, parse_body, parse_query, read_body
+from api.rules import Rule
+from config.settings import Settings
+from models.access import Identity
+from models.errors import Conflict, Upstream
+from models.session import Session
+from registry.services import Services
+
+__all__ = ["Answer", "Body", "Operation", "Query", "Resource", "Section", "View", "operation"]
+
+VERBS = ("get", "post", "put", "patch", "delete")
+R = TypeVar("R", bound="type[Resource]")
+V = TypeVar("V")
+
+
+class View(BaseModel):
+    """What the caller sees, built inside the transaction."""
+
+    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
+
+
+@dataclass(frozen=True)
+class Answer(Generic[V]):
+    """A view with headers, for operations that have some to add, such as Location."""
+
+    view: V
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of a resource, as declared. `view` is None where the answer has no body."""
+
+    name: str
+    allow: Rule
+    method: Callable[..., Any]
+    body: type[BaseModel] | None
+    body_optional: bool
+    query: type[BaseModel] | None
+    view: Any
+    status: int
+    internal: bool
+    for_pages: bool
+
+    def expects(self, url: str) -> set[str]:
+        """The parameters that the method must declare when served at `url`."""
+        given = {self.allow.gives} if self.allow.gives else set()
+        body, query = {"body"} if self.body else set(), {"query"} if self.query else set()
+        return url_parameters(url) - set(self.allow.takes) | given | body | query
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.view)
+
+
+def operation(
+    name: str, *, allow: Rule, status: int | None = None, internal: bool = False, for_pages: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
+    """Declare the method's public name (Quay's operationId) and who may call it.
+
+    `status` of success; by default 200, or 204 for `-> None`. `internal`: left out of the public Swagger document.
+    `for_pages`: a browser may load it without X-Requested-With.
+    """
+
+    def declare(method: Callable[..., Any]) -> Operation:
+        hints = get_type_hints(method)
+        view = hints["return"]
+        if get_origin(view) is Answer:
+            (view,) = get_args(view)
+        view = None if view is type(None) else view
+        body, optional = _without_none(hints.get("body"))
+        code = status or (204 if view is None else 200)
+        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, internal, for_pages)
+
+    return declare
+
+
+class Resource(flask_restx.Resource):
+    """The operations at one URL."""
+
+    @property
+    def session(self) -> Session:
+        """The transaction of this request."""
+        return g.session  # type: ignore[no-any-return]
+
+    @property
+    def caller(self) -> Identity:
+        return g.caller  # type: ignore[no-any-return]
+
+    @property
+    def services(self) -> Services:
+        return services()
+
+    @property
+    def settings(self) -> Settings:
+        return services().settings
+
+
+class Section(flask_restx.Namespace):
+    """The operations on one noun: one file, one Swagger tag."""
+
+    def __init__(self, name: str, description: str | None) -> None:
+        super().__init__(name, description=description, path="/")
+        self.operations: list[tuple[str, str, Operation]] = []
+        """(verb, URL, operation)."""
+
+    def at(self, url: str) -> Callable[[R], R]:
+        """Serve the class at `url`, refusing at import what is not fully declared (TypeError)."""
+
+        def register(resource: R) -> R:
+            for verb in VERBS:
+                op = resource.__dict__.get(verb)
+                if op is None:
+                    continue
+                _check_declared(op, url, f"{resource.__module__}.{resource.__qualname__}.{verb}")
+                setattr(resource, verb, _bind(op))
+                self.operations.append((verb, url, op))
+            self.add_resource(resource, url)
+            return resource
+
+        return register
+
+
+def url_parameters(url: str) -> set[str]:
+    """The names of a URL rule's parameters."""
+    return set(re.findall(r"<(?:[^:<>]+:)?(\w+)>", url))
+
+
+def _check_declared(op: object, url: str, where: str) -> None:
+    if not isinstance(op, Operation):
+        raise TypeError(f"{where} is not declared with @operation")
+    takes = set(get_type_hints(op.method)) - {"return"}
+    if takes != op.expects(url):
+        raise TypeError(f"{where} takes {sorted(takes)}, but {url} gives {sorted(op.expects(url))}")
+    if not op.method.__doc__:
+        raise TypeError(f"{where} has no docstring to describe it")
+
+
+def _bind(op: Operation) -> Callable[..., Response]:
+    def handle(self: Resource, **args: Any) -> Response:
+        if not op.for_pages:
+            refuse_page_visits()
+        check_path(args)
+        g.caller = caller = identify()
+        if caller.is_anonymous and not op.allow.everywhere and not self.settings.FEATURE_ANONYMOUS_ACCESS:
+            raise caller.refuse()
+        # Before the transaction begins: a client that sends slowly must not hold it open.
+        data = read_body() if op.body else b""
+        try:
+            with _transaction() as session:
+                g.session = session
+                return _carry_out(op, self, args, data)
+        except IntegrityError as exc:
+            raise Conflict("Somebody changed the same thing at the same moment; look again and repeat") from exc
+        except OperationalError as exc:
+            raise Upstream("The database does not answer; try again in a moment") from exc
+
+    handle.__doc__ = op.method.__doc__
+    return handle
+
+
+def _transaction() -> AbstractContextManager[Session]:
+    database = services().database
+    return database.read() if request.method in {"GET", "HEAD"} else database.write()
+
+
+def _carry_out(op: Operation, resource: Resource, args: dict[str, Any], data: bytes) -> Response:
+    op.allow.admit(resource.session, resource.caller, args)
+    if op.body:
+        args["body"] = parse_body(op.body, data, optional=op.body_optional)
+    if op.query:
+        args["query"] = parse_query(op.query)
+    answer = op.method(resource, **args)
+    headers: Mapping[str, str] = {}
+    if isinstance(answer, Answer):
+        answer, headers = answer.view, answer.headers
+    if op.view is None:
+        return Response(status=op.status, headers=headers, content_type="")
+    content = op.adapter.dump_json(answer, by_alias=True)
+    return Response(content, status=op.status, headers=headers, mimetype="application/json")
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) in {Union, types.UnionType}:
+        (only,) = [option for option in get_args(hint) if option is not type(None)]
+        return only, True
+    return hint, False

@@ -1,0 +1,154 @@
+"""From what a client sent to typed objects, with messages that name the field and what was expected there."""
+
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from werkzeug.exceptions import UnsupportedMediaType
+
+from models.errors import Invalid
+
+MAX_BODY = 1024 * 1024
+"""Bytes of JSON that an operation reads at most."""
+_SHOWN_ERRORS = 5
+_SHOWN_CHARACTERS = 60
+_SECRET_FIELDS = ("password", "token", "secret")
+
+
+def _without_nul(value: Any) -> None:
+    # PostgreSQL cannot store it, and no name or text has a use for it.
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("the NUL character is not allowed")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _without_nul(key)
+            _without_nul(item)
+    if isinstance(value, list):
+        for item in value:
+            _without_nul(item)
+
+
+class Body(BaseModel):
+    """A request body. Unknown fields are refused, and values are not converted from one type to another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_nul(cls, data: Any) -> Any:
+        _without_nul(data)
+        return data
+
+
+class Query(BaseModel):
+    """The query string; unknown parameters are ignored, as Quay does."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+
+def read_body() -> bytes:
+    """What the request carries, MAX_BODY bytes at most (werkzeug's RequestEntityTooLarge)."""
+    request.max_content_length = MAX_BODY
+    return request.get_data(cache=False)
+
+
+def parse_body(model: type[Parsed], data: bytes, *, optional: bool) -> Parsed | None:
+    """The body as `model`; None if there is none and it is `optional`. UnsupportedMediaType, Invalid."""
+    if optional and not data:
+        return None
+    if not request.is_json:
+        raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json")
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as exc:
+        raise Invalid(explain(exc)) from exc
+
+
+def parse_query(model: type[Parsed]) -> Parsed:
+    """The query string as `model`; Invalid."""
+    given = request.args.to_dict()
+    try:
+        _without_nul(given)
+        return model.model_validate(given)
+    except ValidationError as exc:
+        raise Invalid(explain(exc)) from exc
+    except ValueError as exc:
+        raise Invalid(f"query string: {exc}") from exc
+
+
+def check_path(args: dict[str, Any]) -> None:
+    """Refuse names in the URL that no name can be (Invalid)."""
+    for name, value in args.items():
+        if isinstance(value, str) and "\0" in value:
+            raise Invalid(f"{name}: the NUL character is not allowed")
+
+
+def explain(error: ValidationError) -> str:
+    """The first few of pydantic's findings, as `field: expected …, got …`."""
+    found = error.errors(include_url=False)
+    told = [_finding(detail) for detail in found[:_SHOWN_ERRORS]]
+    if len(found) > _SHOWN_ERRORS:
+        told.append(f"and {len(found) - _SHOWN_ERRORS} more")
+    return "; ".join(told)
+
+
+def _finding(detail: ErrorDetails) -> str:
+    kind = detail["type"]
+    where = ".".join(map(str, detail["loc"])) or "body"
+    context = detail.get("ctx", {})
+    if kind == "json_invalid":
+        return f"The body is not valid JSON: {context.get('error', detail['msg'])}"
+    if kind == "missing":
+        return f"{where}: this field is required"
+    if kind == "extra_forbidden":
+        return f"{where}: there is no such field"
+    if kind in {"value_error", "assertion_error"}:
+        return f"{where}: {context.get('error', detail['msg'])}"
+    expected = _EXPECTED.get(kind)
+    if expected is None:
+        return f"{where}: {detail['msg']}"
+    return f"{where}: expected {expected.format(**context)}{_got(where, detail['input'])}"
+
+
+def _got(where: str, value: Any) -> str:
+    if any(word in where.lower() for word in _SECRET_FIELDS):
+        return ""
+    if isinstance(value, dict | list):
+        return ", got an object" if isinstance(value, dict) else ", got a list"
+    if value is None or isinstance(value, bool):
+        return f", got {'null' if value is None else str(value).lower()}"
+    shown = repr(value)
+    return f", got {shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + '…'}"
+
+
+_EXPECTED = {
+    "literal_error": "one of {expected}",
+    "enum": "one of {expected}",
+    "string_type": "a string",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "too_long": "at most {max_length} items",
+    "too_short": "at least {min_length} items",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}

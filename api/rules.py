@@ -1,0 +1,153 @@
+"""Who may call what. Every operation names one rule; there is no default.
+
+A rule takes the URL parameters that name its target, loads that target for a caller who may touch it, and gives it to
+the operation in their place.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from models import access
+from models.access import Identity
+from models.errors import Forbidden
+from models.session import Session
+from models.tables import Organization, Repository, Team, User
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`check` takes the session, the caller and URL parameters, and returns the target that the rule `gives`.
+
+    `scope`: what a token must cover; `waived`: not where the target is public. `everywhere`: also where
+    FEATURE_ANONYMOUS_ACCESS is off, since it tells nothing about anybody's data.
+    """
+
+    check: Callable[..., Any]
+    scope: str | None
+    gives: str | None
+    waived: bool
+    everywhere: bool
+
+    @property
+    def name(self) -> str:
+        return self.check.__name__
+
+    @property
+    def takes(self) -> list[str]:
+        """The URL parameters that the rule uses up."""
+        return list(inspect.signature(self.check).parameters)[2:]
+
+    def admit(self, session: Session, caller: Identity, args: dict[str, Any]) -> None:
+        """Replace the target's URL parameters in `args` by the target, or refuse."""
+        if self.scope and not self.waived:
+            require_scope(caller, self.scope)
+        target = self.check(session, caller, **{name: args.pop(name) for name in self.takes})
+        if self.gives:
+            args[self.gives] = target
+
+
+def rule(
+    *, scope: str | None = None, gives: str | None = None, waived: bool = False, everywhere: bool = False
+) -> Callable[[Callable[..., Any]], Rule]:
+    """Make a check a Rule."""
+    return lambda check: Rule(check, scope, gives, waived, everywhere)
+
+
+def require_scope(caller: Identity, scope: str) -> None:
+    """Refuse a caller who is nobody (Unauthenticated) or whose token does not cover the scope (Forbidden)."""
+    if caller.is_anonymous:
+        raise caller.refuse()
+    if not caller.may_use(scope):
+        raise Forbidden(f"The access token lacks the scope {scope}")
+
+
+@rule(everywhere=True)
+def anyone(session: Session, caller: Identity) -> None:
+    """Anybody, signed in or not."""
+
+
+@rule()
+def anyone_admitted(session: Session, caller: Identity) -> None:
+    """Anybody, unless the installation is closed to those without an account; the operation shows only what it may."""
+
+
+@rule(scope="user:read", gives="user")
+def user_read(session: Session, caller: Identity) -> User:
+    """The user who calls; no robot."""
+    return access.signed_in_user(session, caller)
+
+
+@rule(scope="user:admin", gives="user")
+def user_admin(session: Session, caller: Identity) -> User:
+    """The user who calls, about to change what is theirs; no robot."""
+    return access.signed_in_user(session, caller)
+
+
+@rule(scope="repo:create")
+def repo_create(session: Session, caller: Identity) -> None:
+    """Anyone with an account; the operation checks the namespace that the body names."""
+    if caller.account_id is None:
+        raise caller.refuse()
+
+
+@rule(scope="repo:read", gives="repository", waived=True)
+def repo_read(session: Session, caller: Identity, repository: str) -> Repository:
+    """Who may read the repository; everybody if it is public."""
+    return access.get_repository(session, caller, repository, "read")
+
+
+@rule(scope="repo:write", gives="repository")
+def repo_write(session: Session, caller: Identity, repository: str) -> Repository:
+    """Who may write to the repository, whatever its state."""
+    return access.get_repository(session, caller, repository, "write")
+
+
+@rule(scope="repo:write", gives="repository")
+def repo_push(session: Session, caller: Identity, repository: str) -> Repository:
+    """Who may write to the repository, while its content may change."""
+    return access.get_repository(session, caller, repository, "write", changes=True)
+
+
+@rule(scope="repo:admin", gives="repository")
+def repo_admin(session: Session, caller: Identity, repository: str) -> Repository:
+    """Who administers the repository."""
+    return access.get_repository(session, caller, repository, "admin")
+
+
+@rule(gives="organization")
+def organization_shown(session: Session, caller: Identity, orgname: str) -> Organization:
+    """Anybody; the operation shows what the caller may see."""
+    return access.get_organization(session, orgname)
+
+
+@rule(scope="org:admin", gives="organization")
+def org_member(session: Session, caller: Identity, orgname: str) -> Organization:
+    """Members of any of the organization's teams."""
+    return access.member_organization(session, caller, orgname)
+
+
+@rule(scope="org:admin", gives="organization")
+def org_admin(session: Session, caller: Identity, orgname: str) -> Organization:
+    """Administrators of the organization."""
+    return access.administered_organization(session, caller, orgname)
+
+
+@rule(scope="org:admin", gives="team")
+def team_view(session: Session, caller: Identity, orgname: str, teamname: str) -> Team:
+    """Members of the team and administrators of its organization."""
+    return access.visible_team(session, caller, orgname, teamname)
+
+
+@rule(scope="org:admin", gives="team")
+def team_admin(session: Session, caller: Identity, orgname: str, teamname: str) -> Team:
+    """Administrators of the team's organization."""
+    return access.administered_team(session, caller, orgname, teamname)
+
+
+@rule(scope="super:user")
+def superuser(session: Session, caller: Identity) -> None:
+    """Superusers of the installation."""
+    if not caller.superuser:
+        raise caller.refuse()

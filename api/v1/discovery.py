@@ -1,0 +1,73 @@
+"""The description of this API for programs and for Swagger UI."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from pydantic import Field
+
+from api.endpoint import Query, Resource, Section, operation
+from api.rules import anyone
+from api.swagger import Schema, describe
+from api.v1.errors import ProblemView
+
+PREFIX = "/api/v1"
+PARAMETERS: Mapping[str, str] = {
+    "build_uuid": "The id of the build",
+    "error_type": "The error type, as in the `error_type` of an error answer",
+    "manifestref": "The digest of the manifest, `sha256:…`",
+    "membername": "The name of the user, or of the robot as `owner+shortname`",
+    "orgname": "The name of the organization",
+    "repository": "The full path of the repository, `namespace/name`",
+    "robot_shortname": "The name of the robot without its owner's",
+    "tag": "The name of the tag",
+    "teamname": "The name of the team",
+    "username": "The name of the user, or of a robot as `owner+shortname`",
+}
+
+
+class DiscoveryQuery(Query):
+    internal: bool = Field(False, description="Also describe the operations that only this product's pages use.")
+
+
+def describing(sections: Sequence[Section]) -> Section:
+    """The section that describes the others, and itself."""
+    section = Section("discovery", __doc__)
+    everything = (section, *sections)
+
+    @lru_cache(maxsize=4)
+    def document(title: str, scheme: str, host: str, internal: bool) -> Schema:
+        info = {
+            "host": host,
+            "basePath": "/",
+            "schemes": [scheme],
+            "info": {"version": "v1", "title": title, "description": _ABOUT},
+            "securityDefinitions": {"bearer": _BEARER},
+        }
+        return describe(
+            everything, prefix=PREFIX, parameters=PARAMETERS, info=info, problem=ProblemView, internal=internal
+        )
+
+    @section.at("/discovery")
+    class Discovery(Resource):
+        @operation("discovery", allow=anyone, for_pages=True)
+        def get(self, query: DiscoveryQuery) -> dict[str, Any]:
+            """List all operations of this API, as a Swagger 2.0 document."""
+            settings = self.settings
+            return document(
+                settings.REGISTRY_TITLE, settings.PREFERRED_URL_SCHEME, settings.SERVER_HOSTNAME, query.internal
+            )
+
+    return section
+
+
+_ABOUT = (
+    "Repositories, images, builds, organizations and accounts of this registry. "
+    "`x-required-scope` tells which scope an access token needs for an operation."
+)
+_BEARER = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "description": "An OAuth access token, as `Bearer TOKEN`; the page of this API also takes the bare token.",
+}

@@ -1,0 +1,112 @@
+"""Tokens that stand for somebody: made here, shown once, recognized in models.authentication."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from models import audit
+from models.access import Identity
+from models.errors import Invalid
+from models.scopes import SCOPES, parse_scopes
+from models.session import Session
+from models.tables import (
+    Account,
+    AppToken,
+    OAuthApplication,
+    OAuthToken,
+    Repository,
+    RepositoryToken,
+    User,
+)
+from models.tables.base import now
+from models.tables.repositories import RepositoryRole
+from models.vault import new_token
+
+INSTANCE_CLIENT_ID = "drydock"
+"""The application that tokens made by the operators of the installation belong to; no organization owns it."""
+
+
+def create_oauth_token(
+    session: Session, user: Account, scopes: str, *, expires_at: datetime | None = None, actor: Identity
+) -> str:
+    """A new access token of the installation itself for the user; it cannot be shown again.
+
+    `scopes`: names with spaces or commas between them. Invalid: an unknown scope, none, or a time gone by.
+    """
+    if user.kind != "user":
+        raise Invalid(f"{user.name} is not a user, and only users have access tokens")
+    names = scopes.replace(",", " ").split()
+    if not names or parse_scopes(scopes) is None:
+        unknown = [name for name in names if name not in SCOPES]
+        told = f"unknown scope {unknown[0]!r}" if unknown else "name at least one scope"
+        raise Invalid(f"{told}; the scopes are {', '.join(SCOPES)}")
+    _check_expiry(expires_at)
+    token = new_token()
+    application = _instance_application(session)
+    session.add(
+        OAuthToken(
+            application=application,
+            account_id=user.id,
+            token_hash=session.vault.fingerprint(token),
+            scopes=" ".join(dict.fromkeys(names)),
+            expires_at=expires_at,
+        )
+    )
+    audit.record(session, "create_oauth_api_token", actor=actor, namespace=user, scope=" ".join(names))
+    return token
+
+
+def create_app_token(
+    session: Session, user: User, title: str, *, expires_at: datetime | None = None, actor: Identity
+) -> tuple[AppToken, str]:
+    """A password for one program of the user's, and its row; it cannot be shown again. Invalid."""
+    if not 1 <= len(title) <= 255:
+        raise Invalid("title: expected 1 to 255 characters")
+    _check_expiry(expires_at)
+    token = new_token(64)
+    row = AppToken(account_id=user.id, title=title, token_hash=session.vault.fingerprint(token), expires_at=expires_at)
+    session.add(row)
+    session.flush()
+    audit.record(session, "create_app_specific_token", actor=actor, namespace=user, app_specific_token_title=title)
+    return row, token
+
+
+def create_repository_token(
+    session: Session,
+    repository: Repository,
+    friendly_name: str,
+    role: RepositoryRole,
+    *,
+    expires_at: datetime | None = None,
+    actor: Identity,
+) -> tuple[RepositoryToken, str]:
+    """A credential for this repository alone, and its row; it cannot be shown again. Invalid."""
+    if not 1 <= len(friendly_name) <= 255:
+        raise Invalid("friendlyName: expected 1 to 255 characters")
+    _check_expiry(expires_at)
+    token = new_token(64)
+    row = RepositoryToken(
+        repository_id=repository.id,
+        friendly_name=friendly_name,
+        role=role,
+        token_hash=session.vault.fingerprint(token),
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()
+    audit.record(session, "add_repo_accesstoken", actor=actor, repository=repository, token=friendly_name)
+    return row, token
+
+
+def _check_expiry(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= now():
+        raise Invalid("expiration: expected a moment in the future")
+
+
+def _instance_application(session: Session) -> OAuthApplication:
+    application = session.scalar(select(OAuthApplication).where(OAuthApplication.client_id == INSTANCE_CLIENT_ID))
+    if application is None:
+        application = OAuthApplication(client_id=INSTANCE_CLIENT_ID, name="Drydock")
+        session.add(application)
+        session.flush()
+    return application

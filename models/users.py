@@ -1,0 +1,122 @@
+"""People: create, list, change, remove."""
+
+from sqlalchemy import exists, select
+
+from models import audit
+from models.access import Identity, find_account
+from models.errors import Conflict, Invalid, NotFound
+from models.names import check_email, check_namespace
+from models.passwords import hash_password
+from models.session import Session
+from models.tables import Organization, Team, TeamMember, User
+
+
+def create_user(
+    session: Session,
+    name: str,
+    *,
+    email: str | None,
+    password: str | None,
+    superuser: bool = False,
+    verified: bool = True,
+    actor: Identity,
+) -> User:
+    """Create a user; without a password nobody can sign in as it. Invalid: name, address or password;
+    Conflict: name or address is taken. Quay operations createNewUser and createInstallUser.
+    """
+    check_namespace(name)
+    if find_account(session, name) is not None:
+        raise Conflict("The username already exists")
+    user = User(name=name, superuser=superuser, verified=verified)
+    if email is not None:
+        user.email = _free_email(session, email)
+    if password is not None:
+        user.password_hash = hash_password(password)
+    session.add(user)
+    session.flush()
+    audit.record(session, "user_create", actor=actor, namespace=user, username=name, email=email)
+    return user
+
+
+def get_user(session: Session, name: str) -> User:
+    """The user of that name; NotFound."""
+    user = session.scalar(select(User).where(User.name == name))
+    if user is None:
+        raise NotFound("Not Found")
+    return user
+
+
+def list_users(session: Session, *, after: int = 0, limit: int, disabled: bool = True) -> list[User]:
+    """Users by age, from the one after id `after`; without the disabled ones if `disabled` is false."""
+    query = select(User).where(User.id > after).order_by(User.id).limit(limit)
+    return list(session.scalars(query if disabled else query.where(User.enabled)))
+
+
+def change_user(
+    session: Session,
+    user: User,
+    *,
+    email: str | None = None,
+    password: str | None = None,
+    enabled: bool | None = None,
+    actor: Identity,
+) -> None:
+    """Change what is not None. Invalid, Conflict. Quay operation changeInstallUser."""
+    if email is not None and email != user.email:
+        user.email = _free_email(session, email)
+        audit.record(session, "user_change_email", actor=actor, namespace=user, username=user.name, email=email)
+    if password is not None:
+        user.password_hash = hash_password(password)
+        user.failed_logins = 0
+        audit.record(session, "user_change_password", actor=actor, namespace=user, username=user.name)
+    if enabled is not None and enabled != user.enabled:
+        user.enabled = enabled
+        kind = "user_enable" if enabled else "user_disable"
+        audit.record(session, kind, actor=actor, namespace=user, username=user.name)
+
+
+def remove_user(session: Session, user: User, *, actor: Identity) -> None:
+    """Remove the user with repositories, robots and tokens. Conflict if an organization would have no administrator."""
+    if user.id == actor.account_id:
+        raise Invalid("You cannot delete your own account this way")
+    orphan = _organization_administered_only_by(session, user)
+    if orphan is not None:
+        raise Conflict(f"{user.name} is the only administrator of organization {orphan.name}")
+    audit.record(session, "user_delete", actor=actor, namespace=user, username=user.name)
+    session.flush()
+    session.delete(user)
+
+
+def organizations_of(session: Session, user: User) -> list[Organization]:
+    """The organizations in any of whose teams the user is, by name."""
+    mine = (
+        select(Team.organization_id)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .where(TeamMember.account_id == user.id)
+    )
+    query = select(Organization).where(Organization.id.in_(mine)).order_by(Organization.name)
+    return list(session.scalars(query))
+
+
+def _free_email(session: Session, email: str) -> str:
+    check_email(email)
+    if session.scalar(select(exists().where(User.email == email))):
+        raise Conflict("The email address is already used")
+    return email
+
+
+def _organization_administered_only_by(session: Session, user: User) -> Organization | None:
+    mine = (
+        select(Team.organization_id)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .where(Team.role == "admin", TeamMember.account_id == user.id)
+    )
+    others = (
+        select(Team.organization_id)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .join(User, User.id == TeamMember.account_id)
+        .where(Team.role == "admin", User.id != user.id)
+    )
+    return session.scalar(
+        select(Organization).where(Organization.id.in_(mine), Organization.id.not_in(others)).limit(1)
+    )

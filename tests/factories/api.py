@@ -1,0 +1,79 @@
+"""A client of the REST surface that knows people by name."""
+
+from typing import Any, NamedTuple
+
+from flask import Flask
+from werkzeug.datastructures import Headers
+
+from models.access import find_account
+from models.session import Database
+from models.tables import User
+from registry.services import Services
+from tests.factories.accounts import ALL_SCOPES, make_token, make_user
+
+
+class Answered(NamedTuple):
+    """What came back; `body` is the JSON, or None."""
+
+    status: int
+    body: Any
+    text: str
+    headers: Headers
+
+
+class Api:
+    """Calls operations below /api/v1 as a named user, whom it creates at first use, or as nobody."""
+
+    def __init__(self, app: Flask, services: Services) -> None:
+        self.services = services
+        self._client = app.test_client()
+        self._tokens: dict[tuple[str, str], str] = {}
+
+    @property
+    def database(self) -> Database:
+        return self.services.database
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        by: str | None = None,
+        scopes: str = ALL_SCOPES,
+        json: Any = None,
+        headers: dict[str, str] | None = None,
+        **rest: Any,
+    ) -> Answered:
+        given = dict(headers or {})
+        if by is not None:
+            given["Authorization"] = f"Bearer {self.token(by, scopes)}"
+        if json is not None:
+            rest["json"] = json
+        answer = self._client.open(f"/api/v1{path}", method=method, headers=given, **rest)
+        return Answered(answer.status_code, answer.get_json(silent=True), answer.text, answer.headers)
+
+    def get(self, path: str, **rest: Any) -> Answered:
+        return self.call("GET", path, **rest)
+
+    def post(self, path: str, json: Any = None, **rest: Any) -> Answered:
+        return self.call("POST", path, json=json, **rest)
+
+    def put(self, path: str, json: Any = None, **rest: Any) -> Answered:
+        return self.call("PUT", path, json=json, **rest)
+
+    def delete(self, path: str, **rest: Any) -> Answered:
+        return self.call("DELETE", path, **rest)
+
+    def token(self, name: str, scopes: str = ALL_SCOPES) -> str:
+        """An access token of the user with these scopes, the same each time."""
+        if (name, scopes) not in self._tokens:
+            self._tokens[name, scopes] = self._new_token(name, scopes)
+        return self._tokens[name, scopes]
+
+    def _new_token(self, name: str, scopes: str) -> str:
+        with self.database.write() as session:
+            user = find_account(session, name)
+            if user is None:
+                user = make_user(session, name)
+            assert isinstance(user, User)
+            return make_token(session, user, scopes)
