@@ -13,9 +13,8 @@ from pathlib import Path
 
 from tests.services import process
 
-_BUSYBOX_NAMES = (
-    "sh cat cp echo env false grep id ln ls mkdir mv ps rm sed sleep tar test touch tr true wc wget".split()
-)
+_BUSYBOX_NAMES = ["cat", "cp", "echo", "env", "false", "grep", "id", "ln", "ls", "mkdir", "mv", "ps", "rm", "sed", "sh"]
+_BUSYBOX_NAMES += ["sha256sum", "sleep", "tar", "test", "touch", "tr", "true", "wc", "wget"]
 
 
 class DockerEngine:
@@ -61,14 +60,14 @@ class DockerEngine:
         )
 
     def import_image(self, name: str, rootfs: bytes | Path, *changes: str) -> str:
-        """Make an image from a root file system in tar form; `changes` are Dockerfile lines such as `CMD …`. Returns its id."""
+        """Make an image from a tar of its root folder and Dockerfile lines such as `CMD …`; returns its id."""
         options = [part for change in changes for part in ("--change", change)]
         if isinstance(rootfs, Path):
             return self.docker("import", *options, rootfs, name)
         return self.docker("import", *options, "-", name, stdin=rootfs)
 
     def base_image(self, name: str = "base:latest") -> str:
-        """Make an image that holds a shell and the usual small commands; returns `name`, ready for `FROM`, `tag` and `push`."""
+        """Make an image that holds a shell and the usual small commands; returns `name`."""
         self.import_image(name, busybox_rootfs(), 'CMD ["/bin/sh"]', "ENV PATH=/bin")
         return name
 
@@ -159,7 +158,7 @@ def _answers(engine: DockerEngine) -> bool:
 
 
 def _environment() -> Mapping[str, str]:
-    # The engine and its client must not take this machine's settings, and need the system folders that hold runc and iptables.
+    # The engine and its client must not take this machine's settings; runc is in a system folder.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "BUILDKIT_"))}
     return {**kept, "PATH": f"{kept.get('PATH', '')}:/usr/sbin:/sbin"}
 

@@ -63,9 +63,9 @@ class Server:
             _running.remove(self)
 
 
-def start(  # noqa: PLR0913 - keyword-only, read like a form
+def start(
     name: str,
-    argv: Sequence[str | Path],
+    argv: Sequence[object],
     *,
     ready: Callable[[], bool],
     env: Mapping[str, str] | None = None,
@@ -99,7 +99,7 @@ def start(  # noqa: PLR0913 - keyword-only, read like a form
     except BaseException as problem:
         said = server.log_tail()
         server.stop()
-        raise ServerFailed(f"{name} ({order['argv'][0]}) is not ready: {problem}\n{said}") from problem
+        raise ServerFailed(f"{name} ({argv[0]}) is not ready: {problem}\n{said}") from problem
     return server
 
 

@@ -1,7 +1,8 @@
 """Runs one server and ends it and everything it started, even when the test process that wanted it is killed.
 
-A process of its own (`python -I -S warden.py JSON`), standard library only, so that it starts in a few milliseconds. It makes itself
-the parent of every orphan below it, so daemons that detach (containerd and its shims, a Redis started by the product) are found.
+A process of its own (`python -I -S warden.py JSON`), standard library only, so that it starts in a few milliseconds.
+It makes itself the parent of every orphan below it, so daemons that detach (containerd and its shims, a Redis started
+by the product) are found.
 """
 
 import ctypes
@@ -101,7 +102,7 @@ def _end(server: subprocess.Popen[bytes], order: Order) -> int:
 
 
 def _end_orphans() -> None:
-    """End what the server left behind: politely first, so that shims unmount; a child of an orphan becomes an orphan."""
+    """End what the server left behind, politely first so that shims unmount; their children come up as orphans too."""
     deadline = time.monotonic() + 3
     while children := _children():
         number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
