@@ -65,6 +65,11 @@ class ServerKeys(Group):
         default="http",
         description="Scheme by which clients reach this registry; `https` when a proxy in front ends TLS.",
     )
+    TRUSTED_PROXIES: CountOrNone = Field(
+        default=0,
+        description="How many proxies stand in front, each adding to `X-Forwarded-For`, `X-Forwarded-Proto` and "
+        "`X-Forwarded-Host`. 0: these headers are ignored, for anybody could send them.",
+    )
     REGISTRY_TITLE: Text = Field(default="Drydock", description="Name shown to people.")
     WEB_WORKERS: Count = Field(default=2, description="Web processes.")
     WEB_THREADS: Count = Field(default=16, description="Threads of each web process.")
