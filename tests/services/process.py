@@ -152,6 +152,15 @@ def scratch_folder(name: str, *, owner: str | None = None) -> Path:
     return folder
 
 
+def descendants(pid: int) -> list[int]:
+    """The processes below `pid`, parents before their children."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *descendants(child)]
+    return found
+
+
 @atexit.register
 def _stop_all() -> None:
     for server in reversed(_running.copy()):

@@ -1,0 +1,114 @@
+"""Real servers for every test that asks for one: started on first use, shared by the session, ended with it."""
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.services import process
+from tests.services.docker_engine import DockerEngine
+from tests.services.docker_engine import docker_engine as run_docker_engine
+from tests.services.docker_registry import docker_registry
+from tests.services.postgres import Postgres
+from tests.services.postgres import postgres as run_postgres
+from tests.services.redis import Redis
+from tests.services.redis import redis as run_redis
+from tests.services.s3 import S3, Bucket
+from tests.services.s3 import s3 as run_s3
+
+_LOG_LINES = 60
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; `new_database()` for a database of one's own."""
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: Postgres) -> str:
+    """A database that the whole session shares."""
+    return postgres.new_database()
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres: Postgres) -> Iterator[str]:
+    """An empty database for one test."""
+    url = postgres.new_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A Redis server; `new_database()` for a database of one's own."""
+    with run_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: Redis) -> str:
+    """A database that the whole session shares."""
+    return redis_server.new_database()
+
+
+@pytest.fixture
+def fresh_redis_url(redis_server: Redis) -> str:
+    """An empty database for one test."""
+    return redis_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 server; `new_bucket()` for a bucket of one's own."""
+    with run_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(s3: S3) -> Bucket:
+    """A bucket that the whole session shares."""
+    return s3.new_bucket()
+
+
+@pytest.fixture
+def fresh_s3_bucket(s3: S3) -> Bucket:
+    """An empty bucket for one test."""
+    return s3.new_bucket()
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """A Docker engine that holds nothing but `base:latest`, a busybox image."""
+    with run_docker_engine() as engine:
+        engine.base_image()
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def docker_registry_url() -> Iterator[str]:
+    """Debian's docker-registry, to compare with."""
+    with docker_registry() as url:
+        yield url
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Remember how much each server had said before the test."""
+    item.stash[_marks] = {server.pid: server.log_size() for server in process.running()}
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the servers said during the test."""
+    report = yield
+    if report.failed:
+        marks = item.stash.get(_marks, {})
+        for server in process.running():
+            if said := server.log_tail(_LOG_LINES, since=marks.get(server.pid, 0)):
+                report.sections.append((f"log of {server.name}", said))
+    return report
+
+
+_marks: pytest.StashKey[dict[int, int]] = pytest.StashKey()
