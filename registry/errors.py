@@ -81,3 +81,7 @@ class PaginationInvalid(RegistryError):
 
 class RangeUnsatisfiable(RegistryError):
     code, message, status = "RANGE_INVALID", "the range lies outside of the content", 416
+
+
+class Unsupported(RegistryError):
+    code, message, status = "UNSUPPORTED", "the operation is unsupported", 405

@@ -88,8 +88,8 @@ def put_manifest(
     )
     for tag in tags:
         put_tag(session, repository, tag, manifest, actor=actor)
-    tag: dict[str, Any] = {"tag": tags[0]} if tags else {}
-    audit.record(session, "push_repo", actor=actor, repository=repository, manifest_digest=str(digest), **tag)
+    named: dict[str, Any] = {"tag": tags[0]} if tags else {}
+    audit.record(session, "push_repo", actor=actor, repository=repository, manifest_digest=str(digest), **named)
 
 
 def remove_manifest(session: Session, repository: Repository, digest: Digest, *, actor: Identity) -> None:

@@ -19,6 +19,12 @@ class Malformed(ValueError):
     """A name, tag or digest that does not follow the grammar; the text says what was expected."""
 
 
+class MalformedDigest(Malformed): ...
+
+
+class MalformedTag(Malformed): ...
+
+
 @dataclass(frozen=True)
 class Digest:
     """A content digest with a supported algorithm."""
@@ -30,7 +36,7 @@ class Digest:
     def parse(cls, text: str) -> "Digest":
         match = _DIGEST.fullmatch(text)
         if not match or len(match[2]) != HEX_LENGTH[match[1]]:
-            raise Malformed("a digest is sha256: and 64, or sha512: and 128, lower-case hexadecimal digits")
+            raise MalformedDigest("a digest is sha256: and 64, or sha512: and 128, lower-case hexadecimal digits")
         return cls(match[1], match[2])
 
     @classmethod
@@ -68,7 +74,7 @@ class RepositoryName:
 def parse_tag(text: str) -> str:
     """The tag, if it is one; Malformed."""
     if not _TAG.fullmatch(text):
-        raise Malformed("a tag has up to 128 letters, digits, and . _ - (not first)")
+        raise MalformedTag("a tag has up to 128 letters, digits, and . _ - (not first)")
     return text
 
 

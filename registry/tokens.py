@@ -19,7 +19,7 @@ from models.service_keys import create_service_key, list_service_keys
 from models.session import Database
 
 ISSUER = "drydock"
-ALGORITHM = "EdDSA"
+ALGORITHM = "Ed25519"  # RFC 9864
 LEEWAY_S = 30
 KEYS_FRESH_S = 60
 CACHE_SIZE = 20_000

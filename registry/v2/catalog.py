@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, jsonify, request
 
 from models.repositories import list_repository_names
+from registry.errors import NameUnknown, Unsupported
 from registry.v2.context import challenge, grant, registry
 from registry.v2.errors import API_VERSION, Challenge
 from registry.v2.paging import page, page_size
@@ -35,3 +36,11 @@ def catalog() -> Response:
         names = list_repository_names(session, held.identity, after=last, limit=size + 1) if size else []
     shown = names[:size]
     return page({"repositories": shown}, shown, size, more=len(names) > size)
+
+
+@blueprint.route("/<path:path>", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def unknown(path: str) -> Response:
+    """Nothing else is served here; the error says so in the specification's form."""
+    if request.method not in ("GET", "HEAD"):
+        raise Unsupported(f"{request.method} is not served at /v2/{path}")
+    raise NameUnknown(f"nothing is served at /v2/{path}")

@@ -7,8 +7,8 @@ from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from models import errors as domain
-from registry.errors import NameInvalid, RegistryError
-from registry.names import Malformed
+from registry.errors import DigestInvalid, NameInvalid, RegistryError, TagInvalid
+from registry.names import Malformed, MalformedDigest, MalformedTag
 from storage.driver import StorageError
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ DOMAIN: dict[type[domain.DomainError], tuple[int, str, str]] = {
     domain.TooMany: (429, "TOOMANYREQUESTS", "too many requests"),
     domain.Upstream: (503, "UNAVAILABLE", "a service this registry depends on does not answer"),
 }
+MALFORMED: dict[type[Malformed], type[RegistryError]] = {MalformedDigest: DigestInvalid, MalformedTag: TagInvalid}
 BY_STATUS = {404: "NAME_UNKNOWN", 405: "UNSUPPORTED", 413: "SIZE_INVALID"}
 
 
@@ -47,7 +48,8 @@ def register(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(Malformed)
     def malformed(error: Malformed) -> Response:
-        return _answer(NameInvalid.status, NameInvalid.code, NameInvalid.message, str(error))
+        kind = MALFORMED.get(type(error), NameInvalid)
+        return _answer(kind.status, kind.code, kind.message, str(error))
 
     @blueprint.errorhandler(domain.DomainError)
     def broken_rule(error: domain.DomainError) -> Response:

@@ -7,9 +7,9 @@ from models.access import Identity
 from models.errors import NotFound
 from models.pulls import note_pull
 from models.tags import remove_tag
-from registry.errors import ManifestUnknown, SizeInvalid, TagInvalid
+from registry.errors import ManifestUnknown, SizeInvalid
 from registry.manifests import StoredManifest, fetch_manifest, parse_pushed, put_manifest, remove_manifest
-from registry.names import Digest, Malformed, RepositoryName, parse_reference, parse_tag
+from registry.names import Digest, RepositoryName, parse_reference, parse_tag
 from registry.repositories import ensure_writable, writable
 from registry.v2.context import authorize, registry
 from registry.v2.errors import API_VERSION
@@ -22,7 +22,7 @@ def get_manifest(name: str, reference: str) -> Response:
     """The manifest as it was pushed."""
     repository = RepositoryName.parse(name)
     actor = authorize(repository, "pull")
-    wanted = _reference(reference)
+    wanted = parse_reference(reference)
     with registry().services.database.read() as session:
         found = fetch_manifest(session, repository, wanted)
     headers = {
@@ -44,11 +44,11 @@ def put(name: str, reference: str) -> Response:
     """Store a manifest under a tag or its digest. With a digest, `tag` parameters name it as well."""
     repository = RepositoryName.parse(name)
     actor = authorize(repository, "push")
-    wanted = _reference(reference)
+    wanted = parse_reference(reference)
     services = registry().services
     content = _content(services.settings.MAXIMUM_MANIFEST_SIZE)
     digest, parsed = parse_pushed(content, request.mimetype or None, wanted)
-    tags = [_tag(tag) for tag in request.args.getlist("tag")] if isinstance(wanted, Digest) else [wanted]
+    tags = [parse_tag(tag) for tag in request.args.getlist("tag")] if isinstance(wanted, Digest) else [wanted]
     ensure_writable(services.database, services.settings, repository, actor=actor)
     with services.database.write() as session:
         target = writable(session, repository)
@@ -67,7 +67,7 @@ def delete(name: str, reference: str) -> Response:
     """End a tag; or, by digest, the manifest and all its tags."""
     repository = RepositoryName.parse(name)
     actor = authorize(repository, "push")
-    wanted = _reference(reference)
+    wanted = parse_reference(reference)
     with registry().services.database.write() as session:
         target = writable(session, repository)
         if isinstance(wanted, Digest):
@@ -87,20 +87,6 @@ def _content(most: int) -> bytes:
     if len(content) > most:
         raise SizeInvalid(f"a manifest may have at most {most} bytes (MAXIMUM_MANIFEST_SIZE)")
     return content
-
-
-def _reference(text: str) -> Digest | str:
-    try:
-        return parse_reference(text)
-    except Malformed as exc:
-        raise TagInvalid({"reference": text, "expected": str(exc)}) from exc
-
-
-def _tag(text: str) -> str:
-    try:
-        return parse_tag(text)
-    except Malformed as exc:
-        raise TagInvalid({"tag": text, "expected": str(exc)}) from exc
 
 
 def _note(found: StoredManifest, repository: RepositoryName, reference: str, actor: Identity) -> None:

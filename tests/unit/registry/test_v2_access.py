@@ -1,0 +1,214 @@
+"""Who gets which token, and what a token allows."""
+
+import time
+
+import pytest
+
+from models.authentication import Superusers
+from models.service_keys import rotate_service_key
+from models.tables import LogEntry, Organization, Permission, Repository, Robot, User
+from registry.tokens import Grant, Tokens
+from tests.unit.registry.conftest import Registry, basic, repositories
+
+
+def actions(registry: Registry, user: str | None, scope: str) -> list[str]:
+    token = registry.token(user, scope)
+    grant = registry.app.extensions["drydock.registry"].tokens.verify(token)
+    return sorted(grant.access[scope.split(":")[1]])
+
+
+def grant_role(registry: Registry, robot: str, role: str) -> None:
+    with registry.services.database.write() as session:
+        repository = session.query(Repository).filter_by(name="app").one()
+        account = session.query(Robot).filter_by(name=robot).one()
+        session.add(Permission(repository_id=repository.id, account_id=account.id, role=role))
+
+
+def test_the_ping_asks_for_a_token_and_takes_an_anonymous_one(registry: Registry) -> None:
+    answer = registry.client.get("/v2/", headers={"Host": "registry.example:5000"})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == (
+        'Bearer realm="http://registry.example:5000/v2/auth",service="localhost:8080"'
+    )
+    assert answer.headers["Docker-Distribution-API-Version"] == "registry/2.0"
+    token = registry.token(None)
+    assert registry.client.get("/v2/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_a_token_says_how_long_it_lives(registry: Registry) -> None:
+    answer = registry.client.get("/v2/auth").get_json()
+    assert answer["token"] == answer["access_token"]
+    assert answer["expires_in"] == 3600
+    assert time.strptime(answer["issued_at"], "%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        basic("acme+ci", "WRONG"),
+        basic("nobody", "x"),
+        basic("$oauthtoken", "x"),
+        basic("$app", "x"),
+        basic("$token", "x"),
+        "Bearer x",
+        "Nonsense",
+    ],
+)
+def test_bad_credentials_get_no_token(registry: Registry, header: str) -> None:
+    answer = registry.client.get("/v2/auth", headers={"Authorization": header})
+    assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (401, "UNAUTHORIZED")
+    assert "WWW-Authenticate" in answer.headers
+
+
+def test_who_may_create_is_granted_a_push_to_what_does_not_exist_yet(registry: Registry) -> None:
+    assert actions(registry, "acme+ci", "repository:acme/new:pull,push") == ["pull", "push"]
+    assert actions(registry, "acme+reader", "repository:acme/new:pull,push") == []
+    assert actions(registry, "stranger+bot", "repository:acme/new:pull,push") == []
+    assert actions(registry, "acme+ci", "repository:nobody/new:pull,push") == []
+    assert repositories(registry) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "granted"), [("read", ["pull"]), ("write", ["pull", "push"]), ("admin", ["*", "pull", "push"])]
+)
+def test_roles_grant_actions(registry: Registry, role: str, granted: list[str]) -> None:
+    registry.push_image()
+    grant_role(registry, "acme+reader", role)
+    assert actions(registry, "acme+reader", "repository:acme/app:pull,push,*") == granted
+
+
+def test_anyone_pulls_what_is_public_and_nobody_else_what_is_private(registry: Registry, public: str) -> None:
+    registry.push_image(repository=public)
+    registry.push_image(repository="acme/app")
+    assert actions(registry, None, f"repository:{public}:pull,push") == ["pull"]
+    assert actions(registry, None, "repository:acme/app:pull") == []
+    assert actions(registry, "stranger+bot", f"repository:{public}:pull,push") == ["pull"]
+    answer = registry.call("GET", f"{public}/manifests/latest", user=None, repository=public)
+    assert answer.status_code == 200
+
+
+def test_several_scopes_in_one_token(registry: Registry, public: str) -> None:
+    token = registry.token("acme+ci", "repository:acme/a:pull,push repository:acme/b:pull", f"repository:{public}:pull")
+    access = registry.app.extensions["drydock.registry"].tokens.verify(token).access
+    assert {name: sorted(found) for name, found in access.items()} == {
+        "acme/a": ["pull", "push"],
+        "acme/b": [],
+        public: ["pull"],
+    }
+
+
+def test_without_a_token_the_challenge_names_the_scope(registry: Registry) -> None:
+    answer = registry.client.get("/v2/acme/app/manifests/latest")
+    assert answer.status_code == 401
+    assert 'scope="repository:acme/app:pull"' in answer.headers["WWW-Authenticate"]
+    answer = registry.client.post("/v2/acme/app/blobs/uploads/")
+    assert 'scope="repository:acme/app:pull,push"' in answer.headers["WWW-Authenticate"]
+
+
+def test_a_signed_in_caller_who_asked_in_vain_is_denied(registry: Registry) -> None:
+    registry.push_image()
+    for method, path in (("GET", "manifests/latest"), ("POST", "blobs/uploads/"), ("DELETE", "manifests/latest")):
+        answer = registry.call(method, f"acme/app/{path}", user="stranger+bot")
+        assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (403, "DENIED")
+    answer = registry.call("GET", "acme/none/tags/list", user="stranger+bot", repository="acme/none")
+    assert answer.status_code == 403  # as if it were there
+
+
+def test_a_token_for_one_repository_does_not_open_another(registry: Registry) -> None:
+    registry.push_image(repository="acme/app")
+    registry.push_image(repository="acme/two")
+    token = registry.tokens["acme+ci", "acme/two"]
+    answer = registry.client.get("/v2/acme/app/tags/list", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+
+
+def test_tampered_and_foreign_tokens_are_refused(registry: Registry) -> None:
+    token = registry.token("acme+ci", "repository:acme/app:pull")
+    head, body, signature = token.split(".")
+    for bad in ("x", f"{head}.{body}.", f"{head}.{body[:-2]}AA.{signature}", f"{head}.{body}.{signature[::-1]}"):
+        answer = registry.client.get("/v2/", headers={"Authorization": f"Bearer {bad}"})
+        assert answer.status_code == 401
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+def test_expired_tokens_are_refused(registry: Registry) -> None:
+    tokens: Tokens = registry.app.extensions["drydock.registry"].tokens
+    token = tokens.issue(Grant(tokens.verify(registry.token("acme+ci")).identity), now=time.time() - 7200)
+    answer = registry.client.get("/v2/", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.get_json()["errors"][0]["detail"]) == (401, "the token has expired")
+
+
+def test_tokens_outlive_the_rotation_of_their_key(registry: Registry) -> None:
+    old = registry.token("acme+ci")
+    with registry.services.database.write() as session:
+        rotate_service_key(session, keep_s=3600)
+    fresh = Tokens(registry.services.database, audience="localhost:8080", lifetime_s=60)
+    assert fresh.verify(old).identity.name == "acme+ci"
+    new = fresh.issue(Grant(fresh.verify(old).identity))
+    assert registry.client.get("/v2/", headers={"Authorization": f"Bearer {old}"}).status_code == 200
+    time.sleep(1.1)  # an unknown key is looked for again after a second
+    assert registry.client.get("/v2/", headers={"Authorization": f"Bearer {new}"}).status_code == 200
+
+
+def test_the_first_push_creates_a_private_repository_and_its_creator_administers_it(registry: Registry) -> None:
+    registry.push_image(repository="acme/deep/er")
+    with registry.services.database.read() as session:
+        repository = session.query(Repository).one()
+        permission = session.query(Permission).one()
+        assert (repository.name, repository.is_public, permission.role) == ("deep/er", False, "admin")
+
+
+def test_a_read_only_repository_takes_no_push_but_is_pulled(registry: Registry) -> None:
+    registry.push_image()
+    with registry.services.database.write() as session:
+        session.query(Repository).one().state = "READ_ONLY"
+    assert registry.call("POST", "acme/app/blobs/uploads/").status_code == 405
+    assert registry.call("DELETE", "acme/app/manifests/latest").status_code == 405
+    assert registry.call("GET", "acme/app/manifests/latest").status_code == 200
+
+
+def test_the_catalog_shows_what_the_caller_may_read(registry: Registry, public: str) -> None:
+    registry.push_image(repository="acme/app")
+    for user, expected in ((None, [public]), ("acme+ci", ["acme/app", public]), ("stranger+bot", [public])):
+        token = registry.token(user, "registry:catalog:*")
+        answer = registry.client.get("/v2/_catalog", headers={"Authorization": f"Bearer {token}"})
+        assert answer.get_json() == {"repositories": expected}
+    assert registry.client.get("/v2/_catalog").status_code == 401
+
+
+def test_failed_log_ins_are_logged_where_the_owner_sees_them(registry: Registry) -> None:
+    registry.client.get("/v2/auth", headers={"Authorization": basic("acme+ci", "WRONG")})
+    with registry.services.database.read() as session:
+        entry = session.query(LogEntry).one()
+        acme = session.query(Organization).one()
+        assert (entry.kind, entry.namespace_id, entry.ip) == ("login_failure", acme.id, "127.0.0.1")
+        assert "WRONG" not in str(entry.detail)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("UPPER/app/tags/list", "NAME_INVALID"),
+        ("single/tags/list", "NAME_INVALID"),
+        ("acme/app/blobs/sha256:zz", "DIGEST_INVALID"),
+        ("acme/app/manifests/-bad", "TAG_INVALID"),
+        ("nothing/here", "NAME_UNKNOWN"),
+    ],
+)
+def test_malformed_names_are_told(registry: Registry, path: str, code: str) -> None:
+    registry.push_blob(b"x")
+    answer = registry.call("GET", path)
+    assert answer.status_code in (400, 404)
+    assert answer.get_json()["errors"][0]["code"] == code
+
+
+def test_full_access_superusers_read_everything(registry: Registry) -> None:
+    registry.push_image()
+    with registry.services.database.read() as session:
+        user = session.query(User).filter_by(name="owner").one()
+    tokens: Tokens = registry.app.extensions["drydock.registry"].tokens
+    identity = Superusers(frozenset({"owner"}), full_access=True).identify(user)
+    access = {"acme/app": frozenset({"pull"})}
+    token = tokens.issue(Grant(identity, access))
+    answer = registry.client.get("/v2/acme/app/tags/list", headers={"Authorization": f"Bearer {token}"})
+    assert answer.get_json()["tags"] == ["latest"]
