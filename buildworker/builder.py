@@ -1,0 +1,112 @@
+"""What a build asks of the engine that carries it out, and how that can end."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from buildworker.output import Line
+from buildworker.progress import Progress
+from buildworker.watch import never
+from models.errors import DomainError
+
+
+class BuildFailed(DomainError):
+    """The Dockerfile could not be carried out; `code` is the exit code of the command that failed, where one did."""
+
+    def __init__(self, detail: str, code: int | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class BuildTimeout(DomainError):
+    """The build took longer than it may."""
+
+
+class PullFailed(DomainError):
+    """An image could not be fetched: it does not exist, the credentials do not open it, its registry is away."""
+
+
+class PushFailed(DomainError):
+    """The image could not be sent to its registry."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    username: str
+    password: str = field(repr=False)
+
+
+Registries = Mapping[str, Credentials]  # by registry, as in an image's name: localhost:8080, quay.io, docker.io
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    version: str
+    api_version: str
+    platform: str
+
+
+class Engine(Protocol):
+    """The engine. Each method raises `Upstream` when it is away. Callbacks run in the caller's thread.
+
+    `cancelled` is asked about twice a second; when it says so, the work is given up and `watch.Cancelled` raised.
+    """
+
+    def ping(self) -> EngineInfo:
+        """Whether it is there."""
+
+    def pull(
+        self,
+        image: str,
+        *,
+        auth: Credentials | None,
+        on_event: Callable[[Progress], None],
+        cancelled: Callable[[], bool] = never,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Fetch `image` (`latest` when it names neither tag nor digest); `PullFailed`, `BuildTimeout`."""
+
+    def build(
+        self,
+        context: Path,
+        dockerfile: Path,
+        *,
+        timeout_s: float,
+        on_line: Callable[[Line], None],
+        cancelled: Callable[[], bool] = never,
+        labels: Mapping[str, str] | None = None,
+        registries: Registries | None = None,
+        pull: bool = True,
+        network_mode: str | None = None,
+        memory_bytes: int | None = None,
+        cpu_shares: int | None = None,
+    ) -> str:
+        """Build the folder and return the image's id; the image has no tag. `BuildFailed`, `BuildTimeout`.
+
+        With `pull`, the engine asks the registry for every base image with these credentials, so that nobody builds on
+        an image that another's build left here. Nothing but the image stays on the engine, and of a build that
+        does not succeed nothing does.
+        """
+
+    def push(
+        self,
+        image_id: str,
+        repository: str,
+        tag: str,
+        *,
+        auth: Credentials | None,
+        on_event: Callable[[Progress], None],
+        cancelled: Callable[[], bool] = never,
+        timeout_s: float | None = None,
+    ) -> str:
+        """Send the image as `repository:tag` and return the manifest's digest; the engine keeps no tag of it.
+
+        `PushFailed`; `BuildTimeout`; `Conflict` when another build took the same name at the same moment.
+        """
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image and what only it needs; False when something still uses it."""
+
+    def remove_by_label(self, key: str, value: str) -> int:
+        """Remove the containers and images with this label, which a dead worker left; says how many there were."""
