@@ -1,0 +1,98 @@
+"""What a worker needs to carry out a build, and what it reports back."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, delete, select, update
+
+from models.builds import KIND, find_build
+from models.session import Session
+from models.tables import Build, Job, RepositoryToken
+from models.tables.base import now
+from models.vault import new_token
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user name and password that the registry knows."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A build as it is to be carried out. `repository` is `namespace/name`; paths are relative to the archive's root.
+
+    `own` opens the build's own repository, for as long as the build may take; `robot` is the pull robot's.
+    """
+
+    uuid: str
+    repository: str
+    writable: bool
+    archive_url: str
+    dockerfile_path: str
+    context: str
+    tags: tuple[str, ...]
+    own: Login
+    robot: Login | None
+
+
+def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | None:
+    """The order for a build, with a new token for its repository; None if the build has been removed meanwhile."""
+    build = find_build(session, uuid)
+    if build is None or build.archive_url is None:
+        return None
+    withdraw_token(session, uuid)
+    token = new_token(64)
+    session.add(
+        RepositoryToken(
+            repository_id=build.repository_id,
+            friendly_name=_token_name(uuid),
+            role="write",
+            token_hash=session.vault.fingerprint(token),
+            expires_at=now() + lifetime,
+        )
+    )
+    robot = build.pull_robot
+    sealed = robot.encrypted_token if robot else None
+    return Order(
+        uuid=uuid,
+        repository=build.repository.path,
+        writable=build.repository.state == "NORMAL",
+        archive_url=build.archive_url,
+        dockerfile_path=build.dockerfile_path,
+        context=build.context,
+        tags=tuple(build.tags),
+        own=Login("$token", token),
+        robot=Login(robot.name, session.vault.decrypt(sealed)) if robot and sealed else None,
+    )
+
+
+def withdraw_token(session: Session, uuid: str) -> None:
+    """Remove the token that a build pushed with; there may be none."""
+    owner = select(Build.repository_id).where(Build.uuid == uuid)
+    mine = and_(RepositoryToken.repository_id.in_(owner), RepositoryToken.friendly_name == _token_name(uuid))
+    session.execute(delete(RepositoryToken).where(mine).execution_options(synchronize_session=False))
+
+
+def record_result(session: Session, uuid: str, *, status: dict[str, Any], image_digest: str | None) -> None:
+    """Keep how far the build came, and the digest of the image it made."""
+    session.execute(update(Build).where(Build.uuid == uuid).values(status=status, image_digest=image_digest))
+
+
+def record_logs(session: Session, uuid: str, path: str, lines: int) -> None:
+    """The job's log has been archived: this many entries at this path in storage."""
+    session.execute(update(Job).where(Job.uuid == uuid).values(logs_path=path, log_lines=lines))
+
+
+def unarchived(session: Session, *, since: datetime, until: datetime, limit: int = 100) -> list[str]:
+    """The builds that ended between the two moments and whose log nobody archived."""
+    ended = and_(Job.state == "finished", Job.finished_at >= since, Job.finished_at <= until)
+    tried = and_(Job.kind == KIND, Job.attempts > 0, Job.logs_path.is_(None))
+    return list(session.scalars(select(Job.uuid).where(ended, tried).order_by(Job.id).limit(limit)))
+
+
+def _token_name(uuid: str) -> str:
+    return f"build {uuid}"

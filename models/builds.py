@@ -1,0 +1,216 @@
+"""Image builds: ask for one, see how it goes, cancel it. What carries them out is in `buildworker`."""
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import joinedload
+
+from models import audit, jobs
+from models.access import Identity, administers, find_namespace
+from models.errors import Invalid, NotFound, ReadOnly, TooMany
+from models.session import Session
+from models.tables import Account, Build, Job, Repository, Robot
+
+KIND = "build"
+QUEUE = "builds"
+CANCELLABLE = frozenset({"waiting", "build-scheduled", "unpacking", "pulling", "building"})
+"""Phases in which a build can be cancelled: before its image begins to appear in the registry."""
+LONGEST_PATH = 1024
+MOST_TAGS = 100
+_LONGEST_URL = 8192
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to build from: an archive's URL, and the Dockerfile and the context folder in it. Paths begin at its root.
+
+    `file_id` names an uploaded archive; there are no uploads yet, so none is known.
+    """
+
+    archive_url: str | None
+    file_id: str | None
+    dockerfile_path: str
+    context: str
+
+
+def paths_in_archive(dockerfile_path: str | None, subdirectory: str | None, context: str | None) -> tuple[str, str]:
+    """(path of the Dockerfile, context folder) for what a request names of them; the rules are Quay's.
+
+    The Dockerfile's folder is the context unless another is named.
+    """
+    if dockerfile_path is None:
+        folder = next((path for path in (subdirectory, context) if path is not None), "/")
+        dockerfile_path = f"{folder.rstrip('/')}/Dockerfile"
+        return dockerfile_path, folder if context is None else context
+    return dockerfile_path, posixpath.dirname(dockerfile_path) if context is None else context
+
+
+def start_build(
+    session: Session,
+    repository: Repository,
+    source: Source,
+    *,
+    tags: Sequence[str],
+    pull_robot: str | None,
+    actor: Identity,
+    limit: int | None,
+) -> Build:
+    """Put a build into the queue. Quay operation requestRepoBuild.
+
+    `pull_robot`: the robot whose credentials pull base images; the caller must administer its namespace, or could use
+    a build to read what only the robot may (Forbidden; NotFound if there is no such robot). `limit`: how many builds
+    may wait or run in the namespace (TooMany). Invalid: source or tags. ReadOnly: the repository's state.
+    """
+    _check_source(source)
+    robot = _usable_robot(session, pull_robot, actor) if pull_robot else None
+    if source.file_id or source.archive_url is None:
+        raise Invalid(f"File {source.file_id} could not be found or is invalid")
+    if repository.state != "NORMAL":
+        raise ReadOnly(f"repository {repository.path} is read-only")
+    _check_tags(tags)
+    _check_room(session, repository.namespace, limit)
+    job = jobs.enqueue(session, kind=KIND, queue=QUEUE, namespace=repository.namespace)
+    build = Build(
+        uuid=job.uuid,
+        job=job,
+        repository=repository,
+        display_name=hashlib.sha224(source.archive_url.encode()).hexdigest()[:7],
+        archive_url=source.archive_url,
+        dockerfile_path=source.dockerfile_path,
+        context=source.context,
+        tags=list(tags),
+        pull_robot=robot,
+        manual_user=actor.name,
+        trigger_metadata={},
+        status={},
+    )
+    session.add(build)
+    audit.record(
+        session,
+        "build_dockerfile",
+        actor=actor,
+        repository=repository,
+        build_id=build.uuid,
+        docker_tags=build.tags,
+        is_manual=True,
+        manual_user=actor.name,
+        archive_url=_without_secrets(source.archive_url),
+        pull_robot=robot.name if robot else None,
+    )
+    return build
+
+
+def get_build(session: Session, repository: Repository, uuid: str) -> Build:
+    """A build of the repository; NotFound. Quay operation getRepoBuild."""
+    build = session.scalar(_builds().where(Build.uuid == uuid, Build.repository_id == repository.id))
+    if build is None:
+        raise NotFound("Not Found")
+    return build
+
+
+def find_build(session: Session, uuid: str) -> Build | None:
+    """A build, for the worker that carries it out."""
+    return session.scalar(_builds().where(Build.uuid == uuid))
+
+
+def list_builds(
+    session: Session, repository: Repository, *, limit: int, since: datetime | None = None
+) -> Sequence[Build]:
+    """The repository's builds, newest first. `since`: only those that were asked for then or later."""
+    query = _builds().where(Build.repository_id == repository.id).order_by(Build.id.desc()).limit(limit)
+    if since is not None:
+        query = query.where(Job.created_at >= since)
+    return session.scalars(query).all()
+
+
+def cancel_build(session: Session, build: Build, *, actor: Identity) -> None:
+    """Cancel a build that has not begun to push; Invalid if it is too late. Quay operation cancelRepoBuild."""
+    if not jobs.request_cancel(session, build.job, CANCELLABLE):
+        raise Invalid("Build is currently running or has finished")
+    audit.record(session, "cancel_build", actor=actor, repository=build.repository, build_id=build.uuid)
+
+
+def phase_of(build: Build) -> str:
+    """How far the build is, in Quay's words. It is cancelled from the moment that nothing can undo it."""
+    return "cancelled" if build.job.cancel_requested else build.job.phase
+
+
+def _builds() -> Select[Build]:
+    eager = (joinedload(Build.repository).joinedload(Repository.namespace), joinedload(Build.pull_robot))
+    return select(Build).join(Build.job).options(joinedload(Build.job), *eager)
+
+
+def _check_source(source: Source) -> None:
+    if not source.archive_url and not source.file_id:
+        raise Invalid("file_id or archive_url required")
+    if source.archive_url:
+        _check_url(source.archive_url)
+    for name, path in (("dockerfile_path", source.dockerfile_path), ("context", source.context)):
+        if len(path) > LONGEST_PATH:
+            raise Invalid(f"{name}: expected at most {LONGEST_PATH} characters")
+        if ".." in path.split("/"):
+            raise Invalid(f"{name}: expected a path inside of the archive, without ..")
+
+
+def _check_url(url: str) -> None:
+    if len(url) > _LONGEST_URL:
+        raise Invalid(f"Invalid Archive URL: Must be at most {_LONGEST_URL} characters")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        _refuse_url("a valid URI")
+    if parts.scheme not in ("http", "https"):
+        _refuse_url("http or https")
+    if not host:
+        _refuse_url("a valid URI")
+
+
+def _refuse_url(must_be: str) -> NoReturn:
+    raise Invalid(f"Invalid Archive URL: Must be {must_be}")
+
+
+def _usable_robot(session: Session, name: str, actor: Identity) -> Account:
+    owner = find_namespace(session, name.partition("+")[0]) if "+" in name else None
+    if owner is None or not administers(session, actor, owner):
+        raise actor.refuse()
+    robot = session.scalar(select(Robot).where(Robot.name == name))
+    if robot is None:
+        raise NotFound("Not Found")
+    return robot
+
+
+def _check_tags(tags: Sequence[str]) -> None:
+    if not 1 <= len(tags) <= MOST_TAGS:
+        raise Invalid(f"docker_tags: expected 1 to {MOST_TAGS} tags")
+    if len(set(tags)) != len(tags):
+        raise Invalid("docker_tags: expected each tag once")
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise Invalid(
+                f"docker_tags: {tag[:130]!r} is no tag; expected 1 to 128 letters, digits, '_', '.' or '-', "
+                "the first no '.' or '-'"
+            )
+
+
+def _check_room(session: Session, namespace: Account, limit: int | None) -> None:
+    if limit is None:
+        return
+    # Two requests at once must not both see the last free place.
+    session.execute(select(Account.id).where(Account.id == namespace.id).with_for_update())
+    if jobs.open_jobs(session, namespace, KIND) >= limit:
+        raise TooMany("Maximum queued build rate exceeded.")
+
+
+def _without_secrets(url: str) -> str:
+    """The URL without user, password and query, which may let anybody read the archive."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
