@@ -1,4 +1,4 @@
-"""A base image for the product's Dockerfile, made from this machine's own Debian or Ubuntu archive: nothing is pulled."""
+"""A base image for the product's Dockerfile, made from this machine's own Debian archive: nothing is pulled."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ def base_rootfs() -> Path:
 
 
 def wheels(python: str) -> Path:
-    """A folder with the locked packages for that Python version (`3.11`), fetched the way this machine's pip is configured."""
+    """A folder with the locked packages for that Python (`3.11`), fetched the way this machine's pip is configured."""
     folder = cache_folder() / f"wheels-{python}"
     root = Path(__file__).parents[2]
     options = ["--python-version", python, "--only-binary", ":all:", "--no-deps", "--require-hashes"]
@@ -32,7 +32,7 @@ def wheels(python: str) -> Path:
     marker = folder / lock.name
     if not marker.exists() or marker.read_bytes() != lock.read_bytes():
         shutil.rmtree(folder, ignore_errors=True)
-        pip = [root / ".venv" / "bin" / "python", "-m", "pip", "download", "-qq", *options]
+        pip: list[str | Path] = [root / ".venv" / "bin" / "python", "-m", "pip", "download", "-qq", *options]
         subprocess.run([*pip, "--dest", folder, "--requirement", lock], check=True)
         shutil.copy(lock, marker)
     return folder

@@ -144,6 +144,7 @@ def production(
 ) -> Iterator[Drydock]:
     """PostgreSQL, Redis, S3; two web processes behind nginx, two workers, a scheduler."""
     keys = {"DB_URI": database, "REDIS_URL": redis, "DISTRIBUTED_STORAGE_CONFIG": json.dumps(bucket.storage_config())}
+    keys["TRUSTED_PROXIES"] = "1"
     with _installation("production", engine, {**keys, **(settings or {})}) as drydock:
         _prepare(drydock)
         ports = [free_port(), free_port()]
