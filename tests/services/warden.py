@@ -42,13 +42,15 @@ def main() -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup = _wake_on_signals()
-    server = _spawn(order, libc.prctl)
-    os.write(order["status"], f"{server.pid}\n".encode())
-    os.close(order["status"])
-    _wait(order["parent"], server.pid, wakeup)
-    code = _end(server, order)
-    _end_orphans()
-    _remove(order)
+    try:
+        server = _spawn(order, libc.prctl)
+        os.write(order["status"], f"{server.pid}\n".encode())
+        os.close(order["status"])
+        _wait(order["parent"], server.pid, wakeup)
+        code = _end(server, order)
+        _end_orphans()
+    finally:
+        _remove(order)
     return code
 
 
