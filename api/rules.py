@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from models import access
+from models import access, users
 from models.access import Identity
 from models.errors import Forbidden
 from models.session import Session
@@ -151,3 +151,11 @@ def superuser(session: Session, caller: Identity) -> None:
     """Superusers of the installation."""
     if not caller.superuser:
         raise caller.refuse()
+
+
+@rule(scope="super:user", gives="user")
+def superuser_over_user(session: Session, caller: Identity, username: str) -> User:
+    """Superusers of the installation, about a user."""
+    if not caller.superuser:
+        raise caller.refuse()
+    return users.get_user(session, username)

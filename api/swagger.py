@@ -207,7 +207,8 @@ def _swagger2(node: Any) -> Any:
         del node["default"]
     if "const" in node:
         node["enum"] = [node.pop("const")]
-    node.pop("propertyNames", None)
+    for unknown in ("propertyNames", "writeOnly"):
+        node.pop(unknown, None)
     if isinstance(node.get("exclusiveMinimum"), int):
         node["minimum"], node["exclusiveMinimum"] = node["exclusiveMinimum"], True
     return node

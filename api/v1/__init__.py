@@ -8,13 +8,38 @@ from flask.blueprints import BlueprintSetupState
 
 from api.endpoint import Section
 from api.swagger import SwaggerApi
-from api.v1 import discovery, error
+from api.v1 import (
+    builds,
+    discovery,
+    error,
+    manifests,
+    organizations,
+    permissions,
+    repositories,
+    robots,
+    superusers,
+    tags,
+    teams,
+    users,
+)
 from api.v1.discovery import PREFIX
 from api.v1.errors import answer_error, finish
 from api.v1.repository_path import RepositoryPath
 from registry.services import Services
 
-_NOUNS: Sequence[Section] = (error.section,)
+_NOUNS: Sequence[Section] = (
+    builds.section,
+    error.section,
+    manifests.section,
+    organizations.section,
+    permissions.section,
+    repositories.section,
+    robots.section,
+    superusers.section,
+    tags.section,
+    teams.section,
+    users.section,
+)
 SECTIONS: Sequence[Section] = (discovery.describing(_NOUNS), *_NOUNS)
 
 

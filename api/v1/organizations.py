@@ -1,0 +1,166 @@
+"""Create, show, change and delete organizations."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from api.endpoint import Body, Resource, Section, View, operation
+from api.rules import org_admin, organization_shown, user_admin
+from api.v1.views import AvatarView, avatar_of, avatar_of_team
+from config.units import parse_duration
+from models import organizations, teams
+from models.access import administers, namespace_role
+from models.errors import Invalid
+from models.session import Session
+from models.tables import Organization, Team, User
+
+section = Section("organization", __doc__)
+
+Address = Annotated[str, Field(max_length=255)]
+
+
+class NewOrganization(Body):
+    name: str = Field(description="The name, in the space of names that users share")
+    email: Address | None = Field(None, description="An address for questions about the organization")
+    contact_email: Address | None = Field(None, description="The same, if `email` is not given")
+    recaptcha_response: str | None = Field(None, description="Accepted for clients that send it; not used")
+
+
+class OrganizationUpdate(Body):
+    """What is not given stays as it is."""
+
+    name: str | None = Field(None, description="Accepted if it is the name that the organization has")
+    email: Address | None = Field(None, description="An address for questions about the organization")
+    invoice_email: bool | None = Field(None, description="Whether invoices are sent by e-mail")
+    invoice_email_address: Address | None = Field(None, description="Where invoices are sent")
+    tag_expiration_s: int | None = Field(
+        None, ge=0, description="For how many seconds a deleted tag can be restored; one of TAG_EXPIRATION_OPTIONS"
+    )
+
+
+class OrganizationTeam(View):
+    name: str
+    description: str
+    role: str
+    avatar: AvatarView
+    can_view: bool
+    repo_count: int
+    member_count: int
+    is_synced: bool = False
+
+
+class OrganizationView(View):
+    """An organization as everybody sees it; `email` is for its administrators."""
+
+    name: str
+    email: str
+    avatar: AvatarView
+    is_admin: bool
+    is_member: bool
+
+
+class MembersOrganizationView(OrganizationView):
+    """An organization as its members see it."""
+
+    teams: dict[str, OrganizationTeam]
+    ordered_teams: list[str]
+
+
+class AdministeredOrganizationView(MembersOrganizationView):
+    """An organization as its administrators see it."""
+
+    invoice_email: bool
+    invoice_email_address: str | None
+    tag_expiration_s: int
+    is_free_account: bool = True
+
+
+AnyOrganizationView = AdministeredOrganizationView | MembersOrganizationView | OrganizationView
+
+
+@section.at("/organization/")
+class Organizations(Resource):
+    @operation("createOrganization", allow=user_admin, status=201)
+    def post(self, user: User, body: NewOrganization) -> str:
+        """Create a new organization."""
+        email = body.email or body.contact_email
+        organizations.create_organization(self.session, body.name, owner=user, email=email, actor=self.caller)
+        return "Created"
+
+
+@section.at("/organization/<orgname>")
+class SingleOrganization(Resource):
+    @operation("getOrganization", allow=organization_shown)
+    def get(self, organization: Organization) -> AnyOrganizationView:
+        """Get the details for the specified organization."""
+        return self.show(organization)
+
+    @operation("changeOrganizationDetails", allow=org_admin)
+    def put(self, organization: Organization, body: OrganizationUpdate) -> AnyOrganizationView:
+        """Change the details for the specified organization."""
+        if body.name is not None and body.name != organization.name:
+            raise Invalid("name: an organization cannot be renamed")
+        organizations.change_organization(
+            self.session,
+            organization,
+            email=body.email,
+            invoice_email=body.invoice_email,
+            invoice_email_address=body.invoice_email_address,
+            tag_expiration_s=self.checked(body.tag_expiration_s),
+            actor=self.caller,
+        )
+        return self.show(organization)
+
+    @operation("deleteAdminedOrganization", allow=org_admin)
+    def delete(self, organization: Organization) -> None:
+        """Delete the specified organization, with its repositories, robots and teams."""
+        organizations.remove_organization(self.session, organization, actor=self.caller)
+
+    def checked(self, tag_expiration_s: int | None) -> int | None:
+        options = self.settings.TAG_EXPIRATION_OPTIONS
+        if tag_expiration_s is None or tag_expiration_s in {parse_duration(each).total_seconds() for each in options}:
+            return tag_expiration_s
+        raise Invalid(f"tag_expiration_s: expected the seconds of one of {', '.join(options)}")
+
+    def show(self, organization: Organization) -> AnyOrganizationView:
+        is_admin = administers(self.session, self.caller, organization)
+        role = namespace_role(self.session, self.caller, organization) if self.caller.may_use("org:admin") else None
+        everybody = OrganizationView(
+            name=organization.name,
+            email=(organization.email or "") if is_admin else "",
+            avatar=avatar_of(organization, "user"),
+            is_admin=is_admin,
+            is_member=is_admin or role is not None,
+        )
+        if not everybody.is_member:
+            return everybody
+        shown = _teams(self.session, organization, self.caller.account_id, is_admin=is_admin)
+        members = MembersOrganizationView(**dict(everybody), teams=shown, ordered_teams=list(shown))
+        if not is_admin:
+            return members
+        return AdministeredOrganizationView(
+            **dict(members),
+            invoice_email=organization.invoice_email,
+            invoice_email_address=organization.invoice_email_address,
+            tag_expiration_s=organization.tag_expiration_s,
+        )
+
+
+def _teams(
+    session: Session, organization: Organization, account_id: int | None, *, is_admin: bool
+) -> dict[str, OrganizationTeam]:
+    sizes = teams.sizes(session, organization)
+    mine = teams.teams_of(session, organization, account_id)
+
+    def show(team: Team) -> OrganizationTeam:
+        return OrganizationTeam(
+            name=team.name,
+            description=team.description,
+            role=team.role,
+            avatar=avatar_of_team(team),
+            can_view=is_admin or team.id in mine,
+            repo_count=sizes[team.id].repositories,
+            member_count=sizes[team.id].members,
+        )
+
+    return {team.name: show(team) for team in teams.list_teams(session, organization)}

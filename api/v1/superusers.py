@@ -1,0 +1,124 @@
+"""Administer the accounts of the installation."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from api.endpoint import Body, Query, Resource, Section, View, operation
+from api.rules import superuser, superuser_over_user
+from api.v1.paging import next_page, page_start
+from api.v1.views import AvatarView, Sparse, avatar_of
+from models import users
+from models.tables import User
+from models.vault import new_token
+
+section = Section("superuser", __doc__)
+
+PAGE = 50
+MOST = 100
+PASSWORD_LENGTH = 32
+
+
+class UsersQuery(Query):
+    disabled: bool = Field(True, description="If false, only enabled users")
+    limit: int = Field(PAGE, ge=1, description=f"The most users in one answer, {MOST} at most")
+    next_page: str | None = Field(None, description="The page token of the page before")
+
+
+class NewUser(Body):
+    username: str = Field(description="The name, in the space of names that organizations share")
+    email: str | None = Field(None, description="The user's address")
+
+
+class UserChange(Body):
+    """What is not given stays as it is."""
+
+    email: str | None = Field(None, description="The user's address")
+    password: SecretStr | None = Field(None, description="A new password, of at least 8 characters")
+    enabled: bool | None = Field(None, description="Whether the user, its tokens and its robots are let in")
+
+
+class InstallUser(View):
+    kind: Literal["user"] = "user"
+    name: str
+    username: str
+    email: str | None
+    verified: bool
+    avatar: AvatarView
+    super_user: bool
+    global_readonly_super_user: bool = False
+    enabled: bool
+
+
+class InstallUsers(View):
+    users: list[InstallUser]
+    next_page: Sparse[str] = None
+
+
+class CreatedUser(View):
+    """The new user with its password, which is shown this once."""
+
+    username: str
+    email: str | None
+    password: str
+    encrypted_password: None = None
+
+
+class _Users(Resource):
+    def show(self, user: User) -> InstallUser:
+        return InstallUser(
+            name=user.name,
+            username=user.name,
+            email=user.email,
+            verified=user.verified,
+            avatar=avatar_of(user),
+            super_user=self.services.superusers.identify(user).superuser,
+            enabled=user.enabled,
+        )
+
+
+@section.at("/superuser/users/")
+class InstallationUsers(_Users):
+    @operation("listAllUsers", allow=superuser)
+    def get(self, query: UsersQuery) -> InstallUsers:
+        """Returns a list of all users in the system."""
+        bound = f"users {query.disabled}"
+        limit = min(query.limit, MOST)
+        after = page_start(self.settings, query.next_page, bound)
+        found = users.list_users(self.session, after=after, limit=limit + 1, disabled=query.disabled)
+        page = found[:limit]
+        more = next_page(self.settings, page[-1].id, bound) if len(found) > limit else None
+        return InstallUsers(users=[self.show(user) for user in page], next_page=more)
+
+    @operation("createInstallUser", allow=superuser)
+    def post(self, body: NewUser) -> CreatedUser:
+        """Creates a new user, with a random password."""
+        password = new_token(PASSWORD_LENGTH)
+        user = users.create_user(self.session, body.username, email=body.email, password=password, actor=self.caller)
+        return CreatedUser(username=user.name, email=user.email, password=password)
+
+
+@section.at("/superuser/users/<username>")
+class InstallationUser(_Users):
+    @operation("getInstallUser", allow=superuser_over_user)
+    def get(self, user: User) -> InstallUser:
+        """Returns information about the specified user."""
+        return self.show(user)
+
+    @operation("changeInstallUser", allow=superuser_over_user)
+    def put(self, user: User, body: UserChange) -> InstallUser:
+        """Updates information about the specified user."""
+        users.change_user(
+            self.session,
+            user,
+            email=body.email,
+            password=body.password.get_secret_value() if body.password else None,
+            enabled=body.enabled,
+            actor=self.caller,
+        )
+        return self.show(user)
+
+    @operation("deleteInstallUser", allow=superuser_over_user)
+    def delete(self, user: User) -> None:
+        """Deletes the specified user, with its repositories and robots."""
+        users.remove_user(self.session, user, actor=self.caller)

@@ -1,0 +1,121 @@
+"""Create, change and delete an organization's teams, and say who is in them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from api.endpoint import Body, Query, Resource, Section, View, operation
+from api.rules import org_admin, team_admin, team_view
+from api.v1.views import AvatarView, avatar_of, avatar_of_team
+from models import teams
+from models.access import administers
+from models.tables import Account, Organization, Team
+from models.tables.accounts import TeamRole
+
+section = Section("team", __doc__)
+
+
+class TeamDescription(Body):
+    role: TeamRole = Field(description="What members may do in the whole organization")
+    description: str | None = Field(None, description="Text in Markdown")
+
+
+class TeamView(View):
+    name: str
+    description: str
+    can_view: bool = True
+    role: TeamRole
+    avatar: AvatarView
+    new_team: bool
+
+
+class MembersQuery(Query):
+    include_pending: bool = Field(
+        False, alias="includePending", description="Also list who was invited; nobody is, members are added at once"
+    )
+
+
+class MemberView(View):
+    name: str
+    kind: Literal["user"] = "user"
+    is_robot: bool
+    avatar: AvatarView
+    invited: bool = False
+
+
+class MembersView(View):
+    name: str
+    members: list[MemberView]
+    can_edit: bool
+
+
+class PermittedRepository(View):
+    name: str
+    is_public: bool
+
+
+class TeamPermissionView(View):
+    repository: PermittedRepository
+    role: str
+
+
+class TeamPermissionsView(View):
+    permissions: list[TeamPermissionView]
+
+
+@section.at("/organization/<orgname>/team/<teamname>")
+class OrganizationTeam(Resource):
+    @operation("updateOrganizationTeam", allow=org_admin)
+    def put(self, organization: Organization, teamname: str, body: TeamDescription) -> TeamView:
+        """Update the org-wide permission for the specified team, or create it."""
+        team, is_new = teams.put_team(
+            self.session, organization, teamname, role=body.role, description=body.description, actor=self.caller
+        )
+        return TeamView(
+            name=team.name,
+            description=team.description,
+            role=team.role,
+            avatar=avatar_of_team(team),
+            new_team=is_new,
+        )
+
+    @operation("deleteOrganizationTeam", allow=org_admin)
+    def delete(self, organization: Organization, teamname: str) -> None:
+        """Delete the specified team."""
+        teams.remove_team(self.session, organization, teamname, actor=self.caller)
+
+
+@section.at("/organization/<orgname>/team/<teamname>/members")
+class TeamMembers(Resource):
+    @operation("getOrganizationTeamMembers", allow=team_view)
+    def get(self, team: Team, query: MembersQuery) -> MembersView:
+        """Retrieve the list of members for the specified team."""
+        members = teams.list_members(self.session, team)
+        can_edit = administers(self.session, self.caller, team.organization)
+        return MembersView(name=team.name, members=[_member(account) for account in members], can_edit=can_edit)
+
+
+@section.at("/organization/<orgname>/team/<teamname>/members/<membername>")
+class TeamMember(Resource):
+    @operation("updateOrganizationTeamMember", allow=team_admin)
+    def put(self, team: Team, membername: str) -> MemberView:
+        """Add a member to an existing team."""
+        return _member(teams.add_member(self.session, team, membername, actor=self.caller))
+
+    @operation("deleteOrganizationTeamMember", allow=team_admin)
+    def delete(self, team: Team, membername: str) -> None:
+        """Delete a member of a team."""
+        teams.remove_member(self.session, team, membername, actor=self.caller)
+
+
+@section.at("/organization/<orgname>/team/<teamname>/permissions")
+class TeamPermissions(Resource):
+    @operation("getOrganizationTeamPermissions", allow=team_admin)
+    def get(self, team: Team) -> TeamPermissionsView:
+        """Returns the list of repository permissions for the org's team."""
+        found = teams.list_team_permissions(self.session, team)
+        return TeamPermissionsView.model_validate({"permissions": found}, from_attributes=True)
+
+
+def _member(account: Account) -> MemberView:
+    return MemberView(name=account.name, is_robot=account.kind == "robot", avatar=avatar_of(account))

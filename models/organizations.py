@@ -1,0 +1,101 @@
+"""Organizations: create, change, remove, and who belongs to them."""
+
+from sqlalchemy import and_, exists, select
+
+from models import audit
+from models.access import Identity, find_account
+from models.errors import Conflict
+from models.names import check_email, check_namespace
+from models.session import Session
+from models.tables import Account, Organization, Team, TeamMember, User
+
+OWNERS = "owners"
+"""The team that every organization begins with."""
+
+
+def create_organization(
+    session: Session, name: str, *, owner: User, email: str | None, actor: Identity
+) -> Organization:
+    """Create an organization whose team `owners` has `owner` in it. Invalid: name or address; Conflict: name taken.
+
+    Quay operation createOrganization.
+    """
+    check_namespace(name)
+    if find_account(session, name) is not None:
+        raise Conflict("A user or organization with this name already exists")
+    organization = Organization(name=name, email=check_email(email) if email else None)
+    session.add(organization)
+    session.flush()
+    owners = Team(organization_id=organization.id, name=OWNERS, role="admin")
+    session.add(owners)
+    session.flush()
+    session.add(TeamMember(team_id=owners.id, account_id=owner.id))
+    audit.record(session, "org_create", actor=actor, namespace=organization, email=email)
+    return organization
+
+
+def change_organization(
+    session: Session,
+    organization: Organization,
+    *,
+    email: str | None = None,
+    invoice_email: bool | None = None,
+    invoice_email_address: str | None = None,
+    tag_expiration_s: int | None = None,
+    actor: Identity,
+) -> None:
+    """Change what is not None. Invalid: an address. Quay operation changeOrganizationDetails."""
+    if email is not None and email != organization.email:
+        organization.email = check_email(email)
+        audit.record(session, "org_change_email", actor=actor, namespace=organization, email=email)
+    if invoice_email is not None:
+        organization.invoice_email = invoice_email
+        audit.record(session, "org_change_invoicing", actor=actor, namespace=organization, invoice_email=invoice_email)
+    if invoice_email_address is not None:
+        organization.invoice_email_address = check_email(invoice_email_address)
+        audit.record(
+            session,
+            "org_change_invoicing",
+            actor=actor,
+            namespace=organization,
+            invoice_email_address=invoice_email_address,
+        )
+    if tag_expiration_s is not None and tag_expiration_s != organization.tag_expiration_s:
+        organization.tag_expiration_s = tag_expiration_s
+        audit.record(
+            session, "org_change_tag_expiration", actor=actor, namespace=organization, tag_expiration=tag_expiration_s
+        )
+
+
+def remove_organization(session: Session, organization: Organization, *, actor: Identity) -> None:
+    """Remove the organization with its repositories, robots and teams. Quay operation deleteAdminedOrganization."""
+    audit.record(session, "org_delete", actor=actor, namespace=organization)
+    session.flush()
+    session.delete(organization)
+
+
+def keep_an_administrator(session: Session, organization: Account, otherwise: str) -> None:
+    """Refuse a change after which no user administers the organization: Conflict, with `otherwise` as its reason."""
+    session.flush()
+    left = exists().where(
+        and_(
+            Team.organization_id == organization.id,
+            Team.role == "admin",
+            TeamMember.team_id == Team.id,
+            User.id == TeamMember.account_id,
+            User.enabled,
+        )
+    )
+    if not session.scalar(select(left)):
+        raise Conflict(otherwise)
+
+
+def members_among(session: Session, organization: Account, ids: list[int]) -> set[int]:
+    """Which of the accounts are in a team of the organization, or are robots of its own."""
+    in_team = (
+        select(TeamMember.account_id)
+        .join(Team, Team.id == TeamMember.team_id)
+        .where(Team.organization_id == organization.id, TeamMember.account_id.in_(ids))
+    )
+    own = select(Account.id).where(Account.owner_id == organization.id, Account.id.in_(ids))
+    return {*session.scalars(in_team), *session.scalars(own)}

@@ -1,0 +1,156 @@
+"""Teams of organizations: their roles, members and permissions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
+
+from models import audit
+from models.access import Identity, find_account
+from models.errors import Conflict, Invalid
+from models.names import check_namespace
+from models.organizations import keep_an_administrator
+from models.session import Session
+from models.tables import Account, Organization, Permission, Repository, Robot, Team, TeamMember
+from models.tables.accounts import TeamRole
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many repositories a team has permissions in, and how many members it has."""
+
+    repositories: int
+    members: int
+
+
+def find_team(session: Session, organization: Account, name: str) -> Team | None:
+    return session.scalar(select(Team).where(Team.organization_id == organization.id, Team.name == name))
+
+
+def list_teams(session: Session, organization: Account) -> list[Team]:
+    """The organization's teams, oldest first."""
+    return list(session.scalars(select(Team).where(Team.organization_id == organization.id).order_by(Team.id)))
+
+
+def teams_of(session: Session, organization: Account, account_id: int | None) -> set[int]:
+    """The ids of the organization's teams that the account is in."""
+    query = select(Team.id).join(TeamMember, TeamMember.team_id == Team.id)
+    return set(
+        session.scalars(query.where(Team.organization_id == organization.id, TeamMember.account_id == account_id))
+    )
+
+
+def sizes(session: Session, organization: Account) -> dict[int, Size]:
+    """The size of each of the organization's teams, by the team's id."""
+    repositories = select(func.count()).select_from(Permission).where(Permission.team_id == Team.id).scalar_subquery()
+    members = select(func.count()).select_from(TeamMember).where(TeamMember.team_id == Team.id).scalar_subquery()
+    query = select(Team.id, repositories, members).where(Team.organization_id == organization.id)
+    return {team: Size(in_repositories, of_members) for team, in_repositories, of_members in session.execute(query)}
+
+
+def put_team(
+    session: Session,
+    organization: Organization,
+    name: str,
+    *,
+    role: TeamRole,
+    description: str | None,
+    actor: Identity,
+) -> tuple[Team, bool]:
+    """The team as it is to be, and whether it is new. Invalid: the name; Conflict: nobody would be administrator.
+
+    Quay operation updateOrganizationTeam.
+    """
+    team = find_team(session, organization, name)
+    if team is None:
+        team = Team(organization_id=organization.id, name=_checked(name), role=role, description=description or "")
+        session.add(team)
+        session.flush()
+        audit.record(session, "org_create_team", actor=actor, namespace=organization, team=name)
+        return team, True
+    if description is not None and description != team.description:
+        team.description = description
+        audit.record(
+            session, "org_set_team_description", actor=actor, namespace=organization, team=name, description=description
+        )
+    if role != team.role:
+        team.role = role
+        keep_an_administrator(
+            session, organization, f"Team {name} is the last with an administrator of {organization.name}"
+        )
+        audit.record(session, "org_set_team_role", actor=actor, namespace=organization, team=name, role=role)
+    return team, False
+
+
+def _checked(name: str) -> str:
+    try:
+        return check_namespace(name)
+    except Invalid as exc:
+        raise Invalid(exc.detail.replace("Invalid namespace", "Invalid team name", 1)) from exc
+
+
+def remove_team(session: Session, organization: Organization, name: str, *, actor: Identity) -> None:
+    """Remove the team with its permissions. Invalid: there is none; Conflict: nobody would be administrator.
+
+    Quay operation deleteOrganizationTeam.
+    """
+    team = find_team(session, organization, name)
+    if team is None:
+        raise Invalid(f"Team '{name}' is not a team in org '{organization.name}'")
+    audit.record(session, "org_delete_team", actor=actor, namespace=organization, team=name)
+    session.delete(team)
+    keep_an_administrator(
+        session, organization, f"Team {name} is the last with an administrator of {organization.name}"
+    )
+
+
+def list_members(session: Session, team: Team) -> Sequence[Account]:
+    """The users and robots in the team, by name."""
+    query = select(Account).join(TeamMember, TeamMember.account_id == Account.id).where(TeamMember.team_id == team.id)
+    return session.scalars(query.order_by(Account.name)).all()
+
+
+def add_member(session: Session, team: Team, name: str, *, actor: Identity) -> Account:
+    """Put a user, or a robot of the organization, into the team. Invalid, Conflict.
+
+    Quay operation updateOrganizationTeamMember; no invitation is needed here.
+    """
+    account = find_account(session, name)
+    if account is None or account.kind == "organization":
+        raise Invalid("Unknown user")
+    if isinstance(account, Robot) and account.owner_id != team.organization_id:
+        raise Invalid(f"Robot {name} does not belong to organization {team.organization.name}")
+    if session.get(TeamMember, (team.id, account.id)) is not None:
+        raise Conflict(f"User {name} is already a member of team {team.name}")
+    session.add(TeamMember(team_id=team.id, account_id=account.id))
+    audit.record(session, "org_add_team_member", actor=actor, namespace=team.organization, team=team.name, member=name)
+    return account
+
+
+def remove_member(session: Session, team: Team, name: str, *, actor: Identity) -> None:
+    """Take the user or robot out of the team. Invalid: is not in it; Conflict: nobody would be administrator.
+
+    Quay operation deleteOrganizationTeamMember.
+    """
+    account = find_account(session, name)
+    member = session.get(TeamMember, (team.id, account.id)) if account else None
+    if member is None:
+        raise Invalid(f"User {name} does not belong to team {team.name}")
+    session.delete(member)
+    keep_an_administrator(session, team.organization, f"{name} is the only administrator of {team.organization.name}")
+    audit.record(
+        session, "org_remove_team_member", actor=actor, namespace=team.organization, team=team.name, member=name
+    )
+
+
+def list_team_permissions(session: Session, team: Team) -> list[Permission]:
+    """What the team may do in which repositories, these loaded with it, by name."""
+    query = (
+        select(Permission)
+        .join(Permission.repository)
+        .options(contains_eager(Permission.repository))
+        .where(Permission.team_id == team.id)
+        .order_by(Repository.name)
+    )
+    return list(session.scalars(query))
