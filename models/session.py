@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, orm
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 
 from models.vault import Vault
 
@@ -22,6 +23,10 @@ SQLITE_PRAGMAS = (
     "PRAGMA cache_size = -16000",
     "PRAGMA temp_store = MEMORY",
 )
+
+
+COLLISIONS = 3
+T = TypeVar("T")
 
 
 class Session(orm.Session):
@@ -90,6 +95,20 @@ class Database:
         if self.on_wake:
             for queue, uuid in wakeups:
                 self.on_wake(queue, uuid)
+
+    def apply(self, work: Callable[[Session], T]) -> T:
+        """Do `work` in a transaction that commits, again if another one did the same thing at the same moment.
+
+        For work that is safe to repeat from the start: what it collided with is then there to be found.
+        """
+        for _ in range(COLLISIONS):
+            try:
+                with self.write() as session:
+                    return work(session)
+            except IntegrityError:
+                continue
+        with self.write() as session:
+            return work(session)
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -46,7 +46,8 @@ def ensure_writable(database: Database, settings: Settings, name: RepositoryName
     with database.read() as session:
         if repository_id(session, name) is not None:
             return writable(session, name).id
-    with database.write() as session:
+
+    def create(session: Session) -> int:
         if repository_id(session, name) is not None:  # somebody else's push was first
             return writable(session, name).id
         repository = create_repository(
@@ -58,3 +59,5 @@ def ensure_writable(database: Database, settings: Settings, name: RepositoryName
             nested_names=settings.FEATURE_EXTENDED_REPOSITORY_NAMES,
         )
         return repository.id
+
+    return database.apply(create)

@@ -202,11 +202,14 @@ def _commit(services: Services, upload: Upload) -> None:
 
 def _link_stored(services: Services, upload: Upload, digest: Digest) -> bool:
     """Finish with the blob that is there already; False if it was collected in the meantime."""
-    with services.database.write() as session:
+
+    def link(session: Session) -> bool:
         if not link_blob(session, upload.repository_id, str(digest)):
             return False
         session.execute(delete(Upload).where(Upload.id == upload.id))
-    return True
+        return True
+
+    return services.database.apply(link)
 
 
 def _publish(services: Services, upload: Upload, digest: Digest, *, instead_of: str | None) -> None:
@@ -215,18 +218,21 @@ def _publish(services: Services, upload: Upload, digest: Digest, *, instead_of: 
     `instead_of`: the path of a blob whose bytes storage has lost; these take its place.
     """
     row = {"digest": str(digest), "size": upload.size, "path": upload.path, "created_at": now()}
-    with services.database.write() as session:
-        same = (Upload.id == upload.id, Upload.revision == upload.revision)
-        mine = session.scalar(delete(Upload).where(*same).returning(Upload.id))
-        if mine is not None:
-            insert_new(session, Blob, [row])
-            replaced = (Blob.digest == str(digest), Blob.path == instead_of)
-            session.execute(update(Blob).where(*replaced).values(path=upload.path))
-            link_blob(session, upload.repository_id, str(digest))
-            path = session.scalar(select(Blob.path).where(Blob.digest == str(digest)))
-    if mine is None or path != upload.path:
+    same = (Upload.id == upload.id, Upload.revision == upload.revision)
+
+    def publish(session: Session) -> str | None:
+        if session.scalar(delete(Upload).where(*same).returning(Upload.id)) is None:
+            return None
+        insert_new(session, Blob, [row])
+        lost = (Blob.digest == str(digest), Blob.path == instead_of)
+        session.execute(update(Blob).where(*lost).values(path=upload.path))
+        link_blob(session, upload.repository_id, str(digest))
+        return session.scalar(select(Blob.path).where(Blob.digest == str(digest)))
+
+    published_at = services.database.apply(publish)
+    if published_at != upload.path:
         services.storage.delete([upload.path])
-    if mine is None:
+    if published_at is None:
         raise UploadUnknown("another request has finished or cancelled this upload")
 
 

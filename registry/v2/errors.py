@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from models import errors as domain
@@ -61,6 +62,11 @@ def register(blueprint: Blueprint) -> None:
     def storage_failed(error: StorageError) -> Response:
         log.error("storage failed", exc_info=error)
         return _answer(503, "UNAVAILABLE", "storage does not answer", "", {"Retry-After": "5"})
+
+    @blueprint.errorhandler(OperationalError)
+    def database_failed(error: OperationalError) -> Response:
+        log.error("the database failed", exc_info=error)
+        return _answer(503, "UNAVAILABLE", "the database does not answer", "", {"Retry-After": "5"})
 
     @blueprint.errorhandler(HTTPException)
     def plain(error: HTTPException) -> Response:

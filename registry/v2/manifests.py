@@ -6,6 +6,7 @@ from models import metrics
 from models.access import Identity
 from models.errors import NotFound
 from models.pulls import note_pull
+from models.session import Session
 from models.tags import remove_tag
 from registry.errors import ManifestUnknown, SizeInvalid
 from registry.manifests import StoredManifest, fetch_manifest, parse_pushed, put_manifest, remove_manifest
@@ -50,9 +51,12 @@ def put(name: str, reference: str) -> Response:
     digest, parsed = parse_pushed(content, request.mimetype or None, wanted)
     tags = [parse_tag(tag) for tag in request.args.getlist("tag")] if isinstance(wanted, Digest) else [wanted]
     ensure_writable(services.database, services.settings, repository, actor=actor)
-    with services.database.write() as session:
+
+    def store(session: Session) -> None:
         target = writable(session, repository)
         put_manifest(session, target, content, digest, parsed, tags=tags, actor=actor)
+
+    services.database.apply(store)
     metrics.pushed()
     headers = {"Location": f"/v2/{repository}/manifests/{digest}", "Docker-Content-Digest": str(digest)}
     if parsed.subject:
