@@ -1,0 +1,61 @@
+"""The WSGI application: every surface on one set of services, built in each web process after the fork."""
+
+import os
+import re
+import uuid
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from api import v1
+from api.v1.errors import answer_error
+from cli.logs import request_id
+from config.load import load_settings
+from config.secrets import ensure_secrets
+from config.settings import Settings
+from registry import v2
+from registry.services import open_services
+from web import health, metrics, pages
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application with everything it stands on; without `settings`, those of the environment."""
+    settings = settings or ensure_secrets(load_settings(None, os.environ))
+    services = open_services(settings)
+    app = Flask("drydock", static_folder=None)
+    app.secret_key = settings.secret_key.get_secret_value()
+    app.extensions["drydock"] = services
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.register_error_handler(HTTPException, _nothing_there)
+    app.register_blueprint(v1.blueprint(services))
+    v2.mount(app, services)
+    for part in (health, metrics, pages):
+        app.register_blueprint(part.blueprint(services))
+    if proxies := settings.TRUSTED_PROXIES:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+    return app
+
+
+def _begin() -> None:
+    """Name the request: as the proxy in front has, if that is a name, so that its log and ours can be read together."""
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    request_id.set(g.request_id)
+
+
+def _end(response: Response) -> Response:
+    caller = g.get("caller") or g.get("identity")
+    request.environ["drydock.user"] = caller.name if caller else None  # for the access log
+    response.headers["X-Request-ID"] = g.request_id
+    return response
+
+
+def _nothing_there(error: HTTPException) -> Response | HTTPException:
+    """Answer what no surface's own handler has seen, a path that does not exist above all, as the surface would."""
+    if request.path.startswith("/api/v1/"):
+        return answer_error(error)
+    return error

@@ -1,0 +1,18 @@
+"""Users and their tokens from the command line, whether or not anything is running."""
+
+from cli.database import OPERATOR, migrated
+from config.settings import Settings
+from models.tokens import create_oauth_token
+from models.users import create_user, get_user
+
+
+def add_user(settings: Settings, name: str, *, email: str, password: str, superuser: bool) -> None:
+    """Create a user; DomainError tells why not."""
+    with migrated(settings) as database, database.write() as session:
+        create_user(session, name, email=email, password=password, superuser=superuser, actor=OPERATOR)
+
+
+def add_token(settings: Settings, username: str, scopes: str) -> str:
+    """A new OAuth access token of the user; DomainError tells why not."""
+    with migrated(settings) as database, database.write() as session:
+        return create_oauth_token(session, get_user(session, username), scopes, actor=OPERATOR)

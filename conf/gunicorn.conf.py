@@ -1,0 +1,93 @@
+"""How the web role runs: `gunicorn -c conf/gunicorn.conf.py`, which `drydock web` and `drydock serve` do.
+
+Everything a person may want to change is a setting (docs/configuration.md): HOST, PORT, WEB_WORKERS, WEB_THREADS.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cli.logs import configure_logging
+from cli.options import environ_of
+from cli.processes import die_with_parent
+from config.load import load_settings
+
+STALLED_S = 60
+"""How long a client may send nothing, or take nothing of what it is sent, before it is given up."""
+
+_settings = load_settings(None, os.environ)
+os.environ.update(environ_of(_settings, None))  # absolute paths, because of chdir
+configure_logging(_settings, "web")
+
+wsgi_app = "cli.app:create_app()"
+chdir = str(Path(__file__).resolve().parent.parent)  # gunicorn imports from there before all else
+logger_class = "cli.access_log.AccessLog"
+loglevel = _settings.LOG_LEVEL.lower()
+
+_host = f"[{_settings.HOST}]" if ":" in _settings.HOST else _settings.HOST
+_inherited = os.environ.get("_DRYDOCK_LISTEN_FD")
+bind = f"fd://{_inherited}" if _inherited else f"{_host}:{_settings.PORT}"
+backlog = 2048
+
+worker_class = "gthread"
+workers = _settings.WEB_WORKERS
+threads = _settings.WEB_THREADS
+worker_connections = 1000
+keepalive = 75
+# A heartbeat of the process's main thread, which takes connections and nothing else. Requests run in other threads and
+# may last for hours; what ends the stuck ones is STALLED_S.
+timeout = 30
+graceful_timeout = 3  # `serve` promises to end within five seconds
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes a file of its own
+
+sendfile = True
+limit_request_line = 8190
+# Only as many proxies as TRUSTED_PROXIES says are believed, and that is up to the application.
+forwarded_allow_ips = ""
+control_socket_disable = True
+
+_own_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _own_metrics:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="drydock-metrics-", dir=worker_tmp_dir)
+
+
+def on_starting(server: Any) -> None:
+    """Import the application once for all workers, which build it after the fork; then wait for the gate, if any."""
+    import cli.app  # noqa: F401, PLC0415 - not before the metrics have their folder
+
+    if gate := os.environ.get("_DRYDOCK_GATE_FD"):
+        os.read(int(gate), 1)  # ends when `serve` closes the other end: the database is ready
+
+
+def when_ready(server: Any) -> None:
+    """Bound what a stuck client can hold: options of the listener, which every connection inherits.
+
+    SO_RCVTIMEO bounds each wait for its bytes, TCP_USER_TIMEOUT each wait for it to take ours, keep-alive finds those
+    that are gone.
+    """
+    wait = STALLED_S.to_bytes(8, "little") + bytes(8)  # struct timeval
+    for listener in server.LISTENERS:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_S * 1000)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let no worker outlive the master."""
+    die_with_parent(worker.ppid)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget the gauges of a worker that has ended; its counters go on counting."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - as above
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Remove the metrics' folder, if it was made here."""
+    if _own_metrics:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

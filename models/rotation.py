@@ -1,0 +1,45 @@
+"""Replacing the key that secrets are stored under: everything encrypted is written again under the current one."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from models.session import Database, Session
+from models.tables import Base, OAuthApplication, Robot, ServiceKey
+
+BATCH = 500
+ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
+    (Robot, Robot.id, "encrypted_token"),
+    (OAuthApplication, OAuthApplication.id, "encrypted_secret"),
+    (ServiceKey, ServiceKey.id, "encrypted_private_key"),
+)
+"""Every column that the vault encrypts: (table, its key, column)."""
+
+
+def rotate_secrets(database: Database) -> dict[str, int]:
+    """Write every stored secret again under the current key, in short transactions; how many in each table.
+
+    It can run beside the service and be repeated. Undecryptable: a former key is missing from the settings.
+    """
+    return {table.__tablename__: _rotate(database, table, key, name) for table, key, name in ENCRYPTED}
+
+
+def _rotate(database: Database, table: type[Base], key: InstrumentedAttribute[int], name: str) -> int:
+    last, total = 0, 0
+    while True:
+        with database.write() as session:
+            rows = _next_rows(session, table, key, name, last)
+            for row in rows:
+                setattr(row, name, session.vault.rotate(getattr(row, name)))
+            if not rows:
+                return total
+            total += len(rows)
+            last = getattr(rows[-1], key.key)
+
+
+def _next_rows(
+    session: Session, table: type[Base], key: InstrumentedAttribute[int], name: str, last: int
+) -> list[Base]:
+    some = getattr(table, name).is_not(None)
+    # Locked, where the database can: a token that is replaced meanwhile must not get its former value back.
+    query = select(table).where(key > last, some).order_by(key).limit(BATCH).with_for_update()
+    return list(session.scalars(query))
