@@ -46,7 +46,7 @@ def refuse_page_visits() -> None:
     """
     if not services().settings.BROWSER_API_CALLS_XHR_ONLY or request.method not in {"GET", "HEAD"}:
         return
-    from_browser = _BROWSER.match(request.headers.get("User-Agent", "")) or "Sec-Fetch-Mode" in request.headers
+    from_browser = _BROWSER.match(request.headers.get("User-Agent", ""))
     if from_browser and bearer_token() is None and request.headers.get("X-Requested-With") != "XMLHttpRequest":
         raise Invalid(
             "API calls from a browser need the header X-Requested-With: XMLHttpRequest, "

@@ -164,6 +164,7 @@ def _bind(op: Operation) -> Callable[..., Response]:
         g.caller = caller = identify()
         if caller.is_anonymous and not op.allow.everywhere and not self.settings.FEATURE_ANONYMOUS_ACCESS:
             raise caller.refuse()
+        op.allow.screen(caller)  # here too, so that nobody without any right makes writers wait
         # Before the transaction begins: a client that sends slowly must not hold it open.
         data = read_body() if op.body else b""
         try:

@@ -39,10 +39,18 @@ class Rule:
         """The URL parameters that the rule uses up."""
         return list(inspect.signature(self.check).parameters)[2:]
 
+    def screen(self, caller: Identity) -> None:
+        """Refuse, without looking at any data, a caller who is nobody or whose token does not cover the scope."""
+        if not self.scope or self.waived:
+            return
+        if caller.is_anonymous:
+            raise caller.refuse()
+        if not caller.may_use(self.scope):
+            raise Forbidden(f"The access token lacks the scope {self.scope}")
+
     def admit(self, session: Session, caller: Identity, args: dict[str, Any]) -> None:
         """Replace the target's URL parameters in `args` by the target, or refuse."""
-        if self.scope and not self.waived:
-            require_scope(caller, self.scope)
+        self.screen(caller)
         target = self.check(session, caller, **{name: args.pop(name) for name in self.takes})
         if self.gives:
             args[self.gives] = target
@@ -55,22 +63,14 @@ def rule(
     return lambda check: Rule(check, scope, gives, waived, everywhere)
 
 
-def require_scope(caller: Identity, scope: str) -> None:
-    """Refuse a caller who is nobody (Unauthenticated) or whose token does not cover the scope (Forbidden)."""
-    if caller.is_anonymous:
-        raise caller.refuse()
-    if not caller.may_use(scope):
-        raise Forbidden(f"The access token lacks the scope {scope}")
-
-
 @rule(everywhere=True)
 def anyone(session: Session, caller: Identity) -> None:
     """Anybody, signed in or not."""
 
 
-@rule()
-def anyone_admitted(session: Session, caller: Identity) -> None:
-    """Anybody, unless the installation is closed to those without an account; the operation shows only what it may."""
+@rule(scope="repo:read", waived=True)
+def repository_list(session: Session, caller: Identity) -> None:
+    """Anybody; the list has what the caller may see."""
 
 
 @rule(scope="user:read", gives="user")

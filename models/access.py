@@ -221,14 +221,12 @@ def visible_repositories(caller: Identity) -> ColumnElement[bool]:
         return true()
     if caller.kind == "repository_token":
         return or_(Repository.is_public, Repository.id == caller.repository_id)
-    if caller.account_id is None or (caller.scopes is not None and widest_role(caller.scopes) is None):
-        return and_(Repository.is_public)
     return or_(Repository.is_public, own_repositories(caller))
 
 
 def own_repositories(caller: Identity) -> ColumnElement[bool]:
     """The condition on Repository rows that the caller has rights in beyond reading what is public."""
-    if caller.account_id is None:
+    if caller.account_id is None or (caller.scopes is not None and widest_role(caller.scopes) is None):
         return false()
     permitted = exists().where(
         and_(

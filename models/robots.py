@@ -1,5 +1,6 @@
 """Robots: credentials for machines, owned by a user or an organization."""
 
+import json
 from collections import defaultdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from models.tables import Account, Permission, Repository, Robot, Team, TeamMemb
 from models.vault import new_token
 
 TOKEN_LENGTH = 64
+MAX_METADATA = 64 * 1024
 
 
 def create_robot(
@@ -35,6 +37,8 @@ def create_robot(
     except Invalid as exc:
         reason = exc.detail.partition(": ")[2]
         raise Invalid(f"The name for the robot '{shortname}' is invalid: {reason}") from exc
+    if len(json.dumps(metadata)) > MAX_METADATA:
+        raise Invalid(f"unstructured_metadata: expected at most {MAX_METADATA} bytes of JSON")
     name = f"{owner.name}+{shortname}"
     if find_account(session, name) is not None:
         raise Conflict(f"Existing robot with name: {name}")

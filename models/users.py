@@ -70,6 +70,8 @@ def change_user(
         user.failed_logins = 0
         audit.record(session, "user_change_password", actor=actor, namespace=user, username=user.name)
     if enabled is not None and enabled != user.enabled:
+        if user.id == actor.account_id:
+            raise Invalid("enabled: you cannot disable your own account")
         user.enabled = enabled
         kind = "user_enable" if enabled else "user_disable"
         audit.record(session, kind, actor=actor, namespace=user, username=user.name)

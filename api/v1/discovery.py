@@ -41,7 +41,13 @@ def describing(sections: Sequence[Section]) -> Section:
             "host": host,
             "basePath": "/",
             "schemes": [scheme],
-            "info": {"version": "v1", "title": title, "description": _ABOUT},
+            "info": {
+                "version": "v1",
+                "title": title,
+                "description": _ABOUT,
+                "termsOfService": "",
+                "contact": {"name": host, "url": f"{scheme}://{host}"},
+            },
             "securityDefinitions": {"bearer": _BEARER},
         }
         return describe(

@@ -85,7 +85,8 @@ def answer_error(error: Exception) -> Response:
     if isinstance(error, errors.DomainError):
         return _domain_problem(error)
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
-        response = problem(_HTTP.get(error.code, "invalid_request"), error.description or error.name, error.code)
+        detail = error.name if error.code == 404 else error.description or error.name
+        response = problem(_HTTP.get(error.code, "invalid_request"), detail, error.code)
         for name, value in error.get_headers(request.environ):
             if name == "Allow":
                 response.headers[name] = value

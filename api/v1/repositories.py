@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
-from api.rules import anyone_admitted, repo_admin, repo_create, repo_read, repo_write
+from api.rules import repo_admin, repo_create, repo_read, repo_write, repository_list
 from api.v1.paging import next_page, page_start
 from api.v1.tags import moment, tag_end
 from api.v1.views import Moment, Sparse, SuccessView
@@ -119,7 +119,7 @@ class RepositoryView(View):
 
 @section.at("/repository")
 class Repositories(Resource):
-    @operation("listRepos", allow=anyone_admitted)
+    @operation("listRepos", allow=repository_list)
     def get(self, query: RepositoriesQuery) -> RepositoriesView:
         """Fetch the list of repositories visible to the current user under a variety of situations."""
         only = self.checked(query)

@@ -9,6 +9,7 @@ from api.rules import superuser, superuser_over_user
 from api.v1.paging import next_page, page_start
 from api.v1.views import AvatarView, Sparse, avatar_of
 from models import users
+from models.errors import Invalid
 from models.tables import User
 from models.vault import new_token
 
@@ -121,4 +122,6 @@ class InstallationUser(_Users):
     @operation("deleteInstallUser", allow=superuser_over_user)
     def delete(self, user: User) -> None:
         """Deletes the specified user, with its repositories and robots."""
+        if self.services.superusers.identify(user).superuser:
+            raise Invalid(f"{user.name} is a superuser, and superusers cannot be deleted")
         users.remove_user(self.session, user, actor=self.caller)

@@ -17,7 +17,7 @@ section = Section("team", __doc__)
 
 class TeamDescription(Body):
     role: TeamRole = Field(description="What members may do in the whole organization")
-    description: str | None = Field(None, description="Text in Markdown")
+    description: str | None = Field(None, max_length=65536, description="Text in Markdown")
 
 
 class TeamView(View):
