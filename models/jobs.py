@@ -10,7 +10,6 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import ColumnElement, CursorResult, and_, func, or_, select, update
 
-from models.errors import Invalid
 from models.session import Session
 from models.tables import Account, Job
 from models.tables.base import now
@@ -159,9 +158,9 @@ def request_cancel(session: Session, job: Job, phases: Collection[str]) -> bool:
 
 def requeue_lost(session: Session, timeout: timedelta) -> list[Lost]:
     """Put back the running jobs without a sign of life for `timeout`, or give up those that were tried often enough."""
-    silent = and_(Job.state == "running", Job.heartbeat_at < now() - timeout)
-    jobs = session.scalars(select(Job).where(silent).order_by(Job.id)).all()
-    return [lost for job in jobs if (lost := _put_back(session, job, silent))]
+    condition = _silent(timeout)
+    jobs = session.scalars(select(Job).where(condition).order_by(Job.id)).all()
+    return [lost for job in jobs if (lost := _put_back(session, job, condition))]
 
 
 def requeue_abandoned(session: Session, uuid: str, owner: str) -> Lost | None:
@@ -171,16 +170,22 @@ def requeue_abandoned(session: Session, uuid: str, owner: str) -> Lost | None:
     return _put_back(session, job, running) if job else None
 
 
-def due(session: Session, *, older_than: timedelta = timedelta()) -> list[tuple[str, str]]:
+def due(session: Session, *, older_than: timedelta = timedelta(), limit: int = 1000) -> list[tuple[str, str]]:
     """(queue, uuid) of the jobs that have waited for a worker at least that long, the oldest first."""
     waits = and_(Job.state == "queued", Job.queued_at <= now() - older_than)
-    rows = session.execute(select(Job.queue, Job.uuid).where(waits).order_by(Job.queued_at, Job.id))
+    rows = session.execute(select(Job.queue, Job.uuid).where(waits).order_by(Job.queued_at, Job.id).limit(limit))
     return [(queue, uuid) for queue, uuid in rows]
 
 
-def running(session: Session, kind: str) -> set[str]:
-    """The uuids of the jobs of a kind that some worker holds."""
-    return set(session.scalars(select(Job.uuid).where(Job.kind == kind, Job.state == "running")))
+def silent(session: Session, timeout: timedelta) -> bool:
+    """Whether `requeue_lost` would find any."""
+    return session.scalar(select(Job.id).where(_silent(timeout)).limit(1)) is not None
+
+
+def owners(session: Session) -> dict[str, str]:
+    """By uuid, who holds each running job."""
+    rows = session.execute(select(Job.uuid, Job.owner).where(Job.state == "running"))
+    return {uuid: owner or "" for uuid, owner in rows}
 
 
 def open_jobs(session: Session, namespace: Account, kind: str) -> int:
@@ -202,14 +207,6 @@ def count_open(session: Session) -> dict[tuple[str, str], int]:
     """How many jobs are in each (queue, state) of those that are not finished: the queues' lengths, for metrics."""
     query = select(Job.queue, Job.state, func.count()).where(Job.state.in_(OPEN)).group_by(Job.queue, Job.state)
     return {(queue, state): number for queue, state, number in session.execute(query)}
-
-
-def get_job(session: Session, uuid: str) -> Job:
-    """The job; Invalid if there is none."""
-    job = session.scalar(select(Job).where(Job.uuid == uuid))
-    if job is None:
-        raise Invalid(f"there is no job {uuid}")
-    return job
 
 
 def _put_back(session: Session, job: Job, condition: ColumnElement[bool]) -> Lost | None:
@@ -234,6 +231,10 @@ def _gave_up(attempts: int) -> str:
         f"The worker was lost {attempts} times while it ran this. See whether the worker's host ran out of memory or "
         "disk space, then start it again."
     )
+
+
+def _silent(timeout: timedelta) -> ColumnElement[bool]:
+    return and_(Job.state == "running", Job.heartbeat_at < now() - timeout)
 
 
 def _held(lease: Lease) -> ColumnElement[bool]:

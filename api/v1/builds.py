@@ -1,0 +1,228 @@
+"""Create, list, cancel and get status/logs of repository builds."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Annotated, Any, BinaryIO, Literal
+
+from pydantic import Field
+
+from api.endpoint import Answer, Body, Query, Resource, Section, View, operation
+from api.rules import repo_admin, repo_push, repo_read
+from api.v1.discovery import PREFIX
+from models import buildlogs, builds
+from models.access import may
+from models.errors import Invalid, NotFound, Upstream
+from models.tables import Build, Repository
+from storage.driver import StorageError
+
+section = Section("build", __doc__)
+
+_LAST_SECOND = 253_402_300_799  # of the year 9999
+_MOST_LISTED = 1000
+Text = Annotated[str, Field(max_length=8192)]
+
+
+class BuildRequest(Body):
+    """What to build: an archive with a Dockerfile in it."""
+
+    archive_url: Text | None = Field(None, description="The http or https URL of a tar (plain, gz, xz, zst) or zip.")
+    file_id: Text | None = Field(None, description="An archive that was uploaded before, in place of archive_url.")
+    subdirectory: Text | None = Field(None, description="The folder with the Dockerfile; the context unless given.")
+    dockerfile_path: Text | None = Field(None, description="The path of the Dockerfile, in place of subdirectory.")
+    context: Text | None = Field(None, description="The folder whose files the build may use.")
+    pull_robot: Text | None = Field(
+        None,
+        description="The robot whose credentials pull private base images. The caller must administer its namespace, "
+        "and an access token must cover org:admin (user:admin for a user's own robots).",
+    )
+    docker_tags: list[Text] = Field(
+        ["latest"], min_length=1, max_length=builds.MOST_TAGS, description="The tags that the image gets."
+    )
+
+
+class BuildsQuery(Query):
+    since: int | None = Field(
+        None, ge=0, le=_LAST_SECOND, description="Returns all builds since the given unix timecode"
+    )
+    limit: int = Field(5, ge=1, description="The maximum number of builds to return")
+
+
+class LogsQuery(Query):
+    start: int = Field(0, ge=0, le=2**53, description="The number of the first entry to return")
+
+
+class PullRobotView(View):
+    name: str
+    kind: Literal["user"] = "user"
+    is_robot: Literal[True] = True
+
+
+class RepositoryName(View):
+    namespace: str
+    name: str
+
+
+class ReadersBuildView(View):
+    id: str
+    phase: str
+    started: str
+    display_name: str
+    status: dict[str, Any]
+    subdirectory: str
+    dockerfile_path: str
+    context: str
+    tags: list[str]
+    manual_user: str | None
+    is_writer: bool
+    trigger: None = None
+    trigger_metadata: dict[str, Any]
+    resource_key: str | None
+    pull_robot: PullRobotView | None
+    repository: RepositoryName
+    error: str | None
+    image_digest: str | None
+
+
+class BuildView(ReadersBuildView):
+    """Only who may write to the repository sees where the source comes from: the URL may be secret."""
+
+    archive_url: str | None
+
+
+class BuildsView(View):
+    builds: list[BuildView | ReadersBuildView]
+
+
+class LogsView(View):
+    """Entries from `start` on; there may be more, up to `total`, than one answer holds."""
+
+    start: int
+    total: int
+    logs: list[dict[str, Any]]
+
+
+class ArchivedLogsView(LogsView):
+    """`logs_url`: where the log of an ended build, which changes no more, is read again."""
+
+    logs_url: str
+
+
+class _Builds(Resource):
+    """What the operations on builds share."""
+
+    def show(self, repository: Repository, shown: Sequence[Build]) -> list[BuildView | ReadersBuildView]:
+        writer = may(self.session, self.caller, repository, "write")
+        running = [build.uuid for build in shown if build.job.state == "running"]
+        live = buildlogs.read_status(self.services.redis, running)
+        return [_view(build, live.get(build.uuid), writer=writer) for build in shown]
+
+    def find(self, repository: Repository, uuid: str) -> Build:
+        """The build; Invalid where Quay answers so for one that does not exist."""
+        try:
+            return builds.get_build(self.session, repository, uuid)
+        except NotFound as exc:
+            raise Invalid(f"Unable to locate a build by id: {uuid}") from exc
+
+
+@section.at("/repository/<repopath:repository>/build/")
+class RepositoryBuilds(_Builds):
+    @operation("getRepoBuilds", allow=repo_read)
+    def get(self, repository: Repository, query: BuildsQuery) -> BuildsView:
+        """Get the list of repository builds."""
+        since = None if query.since is None else datetime.fromtimestamp(query.since, UTC)
+        limit = min(query.limit, _MOST_LISTED)
+        found = builds.list_builds(self.session, repository, limit=limit, since=since)
+        return BuildsView(builds=self.show(repository, found))
+
+    @operation("requestRepoBuild", allow=repo_push, status=201)
+    def post(self, repository: Repository, body: BuildRequest) -> Answer[BuildView | ReadersBuildView]:
+        """Request that a repository be built and pushed from the specified input."""
+        dockerfile, context = builds.paths_in_archive(body.dockerfile_path, body.subdirectory, body.context)
+        build = builds.start_build(
+            self.session,
+            repository,
+            builds.Source(body.archive_url, body.file_id, dockerfile, context),
+            tags=body.docker_tags,
+            pull_robot=body.pull_robot,
+            actor=self.caller,
+            limit=self.settings.DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT,
+        )
+        return Answer(self.show(repository, [build])[0], {"Location": f"{_path(build)}/status"})
+
+
+@section.at("/repository/<repopath:repository>/build/<build_uuid>")
+class RepositoryBuild(_Builds):
+    @operation("getRepoBuild", allow=repo_read)
+    def get(self, repository: Repository, build_uuid: str) -> BuildView | ReadersBuildView:
+        """Returns information about a build."""
+        return self.show(repository, [builds.get_build(self.session, repository, build_uuid)])[0]
+
+    @operation("cancelRepoBuild", allow=repo_admin, status=201)
+    def delete(self, repository: Repository, build_uuid: str) -> str:
+        """Cancels a repository build."""
+        build = builds.get_build(self.session, repository, build_uuid)
+        builds.cancel_build(self.session, build, actor=self.caller)
+        return "Okay"
+
+
+@section.at("/repository/<repopath:repository>/build/<build_uuid>/status")
+class RepositoryBuildStatus(_Builds):
+    @operation("getRepoBuildStatus", allow=repo_read)
+    def get(self, repository: Repository, build_uuid: str) -> BuildView | ReadersBuildView:
+        """Return the status for the builds specified by the build uuids."""
+        return self.show(repository, [self.find(repository, build_uuid)])[0]
+
+
+@section.at("/repository/<repopath:repository>/build/<build_uuid>/logs")
+class RepositoryBuildLogs(_Builds):
+    @operation("getRepoBuildLogs", allow=repo_read)
+    def get(self, repository: Repository, build_uuid: str, query: LogsQuery) -> ArchivedLogsView | LogsView:
+        """Return the build logs for the build specified by the build uuid.
+
+        While the build runs, ask again with `start` set to the number of entries already read.
+        """
+        readers = self.settings.FEATURE_READER_BUILD_LOGS
+        if not readers and not may(self.session, self.caller, repository, "write"):
+            raise self.caller.refuse()
+        build = self.find(repository, build_uuid)
+        redis = self.services.redis
+        total, logs = buildlogs.read_logs(redis, build.job, query.start, open_archive=self._open)
+        if build.job.logs_path is None:
+            return LogsView(start=query.start, total=total, logs=logs)
+        url = f"{self.settings.url}{_path(build)}/logs"
+        return ArchivedLogsView(start=query.start, total=total, logs=logs, logs_url=url)
+
+    def _open(self, path: str) -> BinaryIO:
+        try:
+            return self.services.storage.open(path)
+        except StorageError as exc:
+            raise Upstream("The build's archived log cannot be read from storage now; try again soon") from exc
+
+
+def _path(build: Build) -> str:
+    return f"{PREFIX}/repository/{build.repository.path}/build/{build.uuid}"
+
+
+def _view(build: Build, live: dict[str, Any] | None, *, writer: bool) -> BuildView | ReadersBuildView:
+    repository = build.repository
+    view = ReadersBuildView(
+        id=build.uuid,
+        phase=builds.phase_of(build),
+        started=formatdate(build.job.created_at.timestamp()),
+        display_name=build.display_name,
+        status=build.status if live is None else live,
+        subdirectory=build.dockerfile_path,
+        dockerfile_path=build.dockerfile_path,
+        context=build.context,
+        tags=build.tags,
+        manual_user=build.manual_user,
+        is_writer=writer,
+        trigger_metadata=build.trigger_metadata,
+        resource_key=build.resource_key,
+        pull_robot=PullRobotView(name=build.pull_robot.name) if build.pull_robot else None,
+        repository=RepositoryName(namespace=repository.namespace.name, name=repository.name),
+        error=build.job.error,
+        image_digest=build.image_digest,
+    )
+    return BuildView(**view.model_dump(), archive_url=build.archive_url) if writer else view

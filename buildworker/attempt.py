@@ -1,0 +1,211 @@
+"""One attempt at a build, phase by phase: fetch the source, pull base images, build, push."""
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildworker.archive import Limits, unpack
+from buildworker.builder import Credentials, Engine, PushFailed, Registries
+from buildworker.dockerfile import Source, base_images, locate, step_count
+from buildworker.download import download
+from buildworker.logs import BuildLog
+from buildworker.lookout import Lookout
+from buildworker.outbound import Outbound
+from buildworker.output import Line
+from buildworker.progress import Progress
+from buildworker.runtime import Runtime
+from buildworker.watch import Cancelled
+from models import jobs
+from models.build_orders import Login, Order
+from models.errors import DomainError, Invalid, Upstream
+from models.jobs import Lease
+
+log = logging.getLogger(__name__)
+
+LABEL = "drydock.job"
+"""On everything that a build makes on the engine: the job's uuid."""
+PUSH_TRIES = 3
+_PUSH_PAUSE_S = 3.0
+
+
+class SourceFailed(DomainError):
+    """The archive could not be had from where it was said to be."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """An order and what there is to carry it out. `folder` is empty and the attempt's own."""
+
+    runtime: Runtime
+    lease: Lease
+    order: Order
+    log: BuildLog
+    lookout: Lookout
+    engine: Engine
+    folder: Path
+
+
+class Attempt:
+    """Carries out an order once."""
+
+    def __init__(self, work: Work) -> None:
+        self.image_digest: str | None = None
+        self._work = work
+        self._order = work.order
+        self._log = work.log
+        self._ended = work.lookout.ended
+        self._engine = work.engine
+        self._settings = work.runtime.settings
+        self._deadline = time.monotonic() + self._settings.BUILD_MAX_SECONDS
+
+    def carry_out(self) -> None:
+        """Make the image and push it. A DomainError says why not; Cancelled: the lookout has a reason."""
+        self._enter("build-scheduled")
+        self._prepare()
+        self._enter("unpacking")
+        source = self._fetch()
+        self._enter("pulling")
+        self._pull(source)
+        self._enter("building")
+        image = self._build(source)
+        try:
+            self._enter("pushing")
+            self._push(image)
+        finally:
+            self._forget(image)
+
+    def _enter(self, phase: str) -> None:
+        with self._work.runtime.database.write() as session:
+            standing = jobs.set_phase(session, self._work.lease, phase)
+        self._work.lookout.note(standing)
+        if self._work.lookout.ended():
+            raise Cancelled
+        self._log.phase(phase)
+
+    def _prepare(self) -> None:
+        if self._work.lease.attempt > 1:
+            self._log.output(f"Attempt {self._work.lease.attempt} of {self._work.lease.max_attempts}.")
+        if not self._order.writable:
+            raise Invalid(f"The repository {self._order.repository} is read-only.")
+        self._engine.ping()
+        self._engine.remove_by_label(LABEL, self._work.lease.uuid)
+
+    def _fetch(self) -> Source:
+        archive = self._work.folder / "archive"
+        outbound = Outbound(self._settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
+        try:
+            got = download(
+                outbound,
+                self._order.archive_url,
+                archive,
+                max_bytes=self._settings.BUILD_MAX_ARCHIVE_BYTES,
+                max_seconds=self._left(),
+                cancelled=self._ended,
+            )
+        except Upstream as exc:
+            cause = exc.__cause__
+            if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise SourceFailed(exc.detail) from exc
+        self._log.output(f"Archive: {got.size} bytes, sha256:{got.sha256}")
+        tree = self._work.folder / "tree"
+        tree.mkdir()
+        limits = Limits(self._settings.BUILD_MAX_UNPACKED_BYTES, self._settings.BUILD_MAX_ARCHIVE_ENTRIES, self._left())
+        unpack(archive, tree, limits, cancelled=self._ended)
+        archive.unlink()
+        return locate(tree, self._order.dockerfile_path, self._order.context)
+
+    def _pull(self, source: Source) -> None:
+        images = base_images(source.text)
+        self._log.progress(
+            total_commands=step_count(source.text), current_command=0, pull_completion=0.0, push_completion=0.0
+        )
+        for number, image in enumerate(images):
+            self._log.output(f"Pulling {image}")
+            self._engine.pull(
+                image,
+                auth=self._registries().get(_registry_of(image)),
+                on_event=self._share("pull_completion", number, len(images)),
+                cancelled=self._ended,
+                timeout_s=self._left(),
+            )
+        self._log.progress(pull_completion=1.0)
+
+    def _build(self, source: Source) -> str:
+        return self._engine.build(
+            source.context,
+            source.dockerfile,
+            timeout_s=self._left(),
+            on_line=self._tell,
+            cancelled=self._ended,
+            labels={LABEL: self._work.lease.uuid},
+            registries=self._registries(),
+        )
+
+    def _push(self, image: str) -> None:
+        repository = f"{self._settings.BUILD_REGISTRY_HOSTNAME}/{self._order.repository}"
+        tags = self._order.tags
+        for number, tag in enumerate(tags):
+            self._log.output(f"Pushing {self._order.repository}:{tag}")
+            on_event = self._share("push_completion", number, len(tags))
+            self.image_digest = self._push_tag(image, repository, tag, on_event)
+        self._log.progress(push_completion=1.0)
+        self._log.output(f"Digest: {self.image_digest}")
+
+    def _push_tag(self, image: str, repository: str, tag: str, on_event: Callable[[Progress], None]) -> str:
+        for tried in range(1, PUSH_TRIES + 1):
+            try:
+                return self._engine.push(
+                    image,
+                    repository,
+                    tag,
+                    auth=_credentials(self._order.own),
+                    on_event=on_event,
+                    cancelled=self._ended,
+                    timeout_s=self._left(),
+                )
+            except PushFailed as exc:
+                if tried == PUSH_TRIES:
+                    raise
+                self._log.output(f"{exc.detail}; trying again in {_PUSH_PAUSE_S:g} s")
+                time.sleep(_PUSH_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    def _forget(self, image: str) -> None:
+        try:
+            self._engine.remove_image(image)
+        except DomainError as exc:
+            log.warning("image %s of build %s stays on the engine: %s", image, self._work.lease.uuid, exc.detail)
+
+    def _registries(self) -> Registries:
+        """What opens this registry for base images: the pull robot, or else the build's own repository alone."""
+        login = _credentials(self._order.robot or self._order.own)
+        return {self._settings.SERVER_HOSTNAME: login, self._settings.BUILD_REGISTRY_HOSTNAME: login}
+
+    def _share(self, key: str, number: int, of: int) -> Callable[[Progress], None]:
+        """A callback that shows the progress of one of several transfers as a part of them all."""
+        return lambda progress: self._log.progress(**{key: round((number + progress.fraction) / of, 3)})
+
+    def _tell(self, line: Line) -> None:
+        if line.kind == "command":
+            self._log.command(line.text)
+            self._log.progress(current_command=line.step, total_commands=line.steps)
+        else:
+            self._log.output(line.text)
+
+    def _left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.0)
+
+
+def _credentials(login: Login) -> Credentials:
+    return Credentials(login.username, login.password)
+
+
+def _registry_of(image: str) -> str:
+    """The registry that an image's name begins with; docker.io if with none."""
+    first, slash, _ = image.partition("/")
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    return first if named else "docker.io"

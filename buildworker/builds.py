@@ -1,0 +1,233 @@
+"""The build of an image, from the wake-up to the archived log."""
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import OperationalError
+
+from buildworker import scratch
+from buildworker.attempt import LABEL, Attempt, SourceFailed, Work
+from buildworker.builder import BuildFailed, BuildTimeout, Engine, PullFailed, PushFailed
+from buildworker.engine import DockerEngine
+from buildworker.logs import KEPT_ARCHIVED_S, KEPT_LIVE_S, BuildLog, append_end, pack_live_log
+from buildworker.lookout import Lookout, Reason
+from buildworker.runtime import Runtime
+from buildworker.stop import Stop
+from buildworker.watch import Cancelled
+from models import jobs, metrics
+from models.build_orders import Order, record_logs, record_result, take_order, unarchived, withdraw_token
+from models.buildlogs import archive_path, logs_key
+from models.errors import DomainError, Invalid
+from models.jobs import Lease, Lost
+from models.tables.base import now
+from models.tables.jobs import JobResult
+from storage.driver import StorageError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = (3, 10)
+"""Pauses after the first, the second, … attempt that failed for a reason that may pass."""
+_TOKEN_SPARE = timedelta(hours=1)
+_ARCHIVE_AFTER = timedelta(minutes=1)
+_DATABASE_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: for good, with a `result`; for a reason that may pass (`retry`); or because it had to."""
+
+    result: JobResult | None = None
+    error: str | None = None
+    retry: bool = False
+    reason: Reason | None = None
+
+
+def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = None) -> None:
+    """Carry out one attempt at a build, and see to it that what comes of it is recorded.
+
+    `stop` set: give the build back, without counting the attempt. `engine`: in place of the configured one.
+    """
+    lifetime = timedelta(seconds=runtime.settings.BUILD_MAX_SECONDS) + _TOKEN_SPARE
+    with runtime.database.write() as session:
+        order = take_order(session, lease.uuid, lifetime=lifetime)
+        if order is None:
+            jobs.finish(session, lease, "cancelled", error="The repository was removed.")
+            return
+    begun = time.monotonic()
+    with scratch.folder(runtime.scratch, lease.uuid) as folder, Lookout(runtime, lease, stop) as lookout:
+        engine = engine or DockerEngine(runtime.settings.build_engine_url)
+        work = Work(runtime, lease, order, _open_log(runtime, order, folder), lookout, engine, folder)
+        attempt = Attempt(work)
+        outcome = _carried_out(attempt, work)
+        result = _Conclusion(work, attempt).draw(outcome)
+    if result:
+        metrics.build_finished(runtime.redis, result, time.monotonic() - begun)
+
+
+def _open_log(runtime: Runtime, order: Order, folder: Path) -> BuildLog:
+    secrets = [order.own.password, *([order.robot.password] if order.robot else [])]
+    limit = runtime.settings.BUILD_MAX_LOG_BYTES
+    return BuildLog(runtime.redis, order.uuid, folder / "log.jsonl", max_bytes=limit, secrets=secrets)
+
+
+def _carried_out(attempt: Attempt, work: Work) -> Outcome:
+    """Carry out the attempt, and tell how it ended."""
+    try:
+        attempt.carry_out()
+    except Cancelled:
+        return Outcome(reason=work.lookout.reason)
+    except DomainError as exc:
+        return _judged(exc, work.runtime.settings.BUILD_MAX_SECONDS)
+    except Exception as exc:
+        if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Outcome(error="The build worker has no disk space left; free some in its data folder.", retry=True)
+        log.exception("build %s failed in a way that was not foreseen", work.lease.uuid)
+        return Outcome(error="Something unexpected happened in the build worker; its own log tells what.", retry=True)
+    return Outcome("success")
+
+
+def _judged(problem: DomainError, limit_s: int) -> Outcome:
+    """Whose fault it is: the user's ends the build, ours may pass."""
+    if isinstance(problem, BuildTimeout):
+        return Outcome("error", f"The build took longer than the {limit_s} seconds allowed (BUILD_MAX_SECONDS).")
+    if isinstance(problem, Invalid | SourceFailed | BuildFailed | PullFailed):
+        return Outcome("error", problem.detail)
+    if isinstance(problem, PushFailed):
+        return Outcome("internalerror", problem.detail)
+    return Outcome(error=problem.detail, retry=True)
+
+
+class _Conclusion:
+    """What follows from an attempt's outcome: the end of the log, the row, the archive."""
+
+    def __init__(self, work: Work, attempt: Attempt) -> None:
+        self._runtime = work.runtime
+        self._lease = work.lease
+        self._log = work.log
+        self._attempt = attempt
+
+    def draw(self, outcome: Outcome) -> JobResult | None:
+        """Record the outcome; the build's result, or None if it goes on elsewhere."""
+        if outcome.reason == "lost":
+            log.warning("build %s was taken over by another worker; this one gives it up", self._lease.uuid)
+            self._log.abandon()
+            return None
+        if outcome.reason == "stopped":
+            self._log.output("The worker is being stopped; the build goes back to the queue.")
+            return self._release(timedelta(), refund=True)
+        if outcome.retry and not self._lease.is_last:
+            pause = RETRY_AFTER_S[min(self._lease.attempt, len(RETRY_AFTER_S)) - 1]
+            self._log.error(outcome.error or "")
+            self._log.output(
+                f"This was attempt {self._lease.attempt} of {self._lease.max_attempts}; the next in {pause} s."
+            )
+            return self._release(timedelta(seconds=pause), refund=False)
+        return self._finish(outcome)
+
+    def _release(self, delay: timedelta, *, refund: bool) -> JobResult | None:
+        # The log before the row: from then on another worker may write it.
+        self._log.close(archived=False)
+
+        def release() -> JobResult | None:
+            with self._runtime.database.write() as session:
+                withdraw_token(session, self._lease.uuid)
+                if jobs.release(session, self._lease, delay=delay, refund=refund):
+                    return None
+                return jobs.finish(session, self._lease, "cancelled")
+
+        return _insist(release)
+
+    def _finish(self, outcome: Outcome) -> JobResult | None:
+        result: JobResult = outcome.result or ("cancelled" if outcome.reason else "internalerror")
+        if outcome.error:
+            self._log.error(outcome.error)
+        phase = "complete" if result == "success" else result
+        self._log.phase(phase)
+        self._log.flush()
+
+        def finish() -> JobResult | None:
+            with self._runtime.database.write() as session:
+                digest = self._attempt.image_digest
+                record_result(session, self._lease.uuid, status=self._log.status, image_digest=digest)
+                withdraw_token(session, self._lease.uuid)
+                return jobs.finish(session, self._lease, result, phase=phase, error=outcome.error)
+
+        recorded = _insist(finish)
+        if recorded is None:
+            self._log.abandon()
+            return None
+        if recorded != result:
+            self._log.phase(recorded)
+        log.info("build %s ended: %s", self._lease.uuid, recorded)
+        self._log.close(archived=self._archive())
+        return recorded
+
+    def _archive(self) -> bool:
+        """Keep the log in storage; if that fails now the scheduler does it from Redis."""
+        path = archive_path(self._lease.uuid)
+        try:
+            self._runtime.storage.write(path, self._log.packed())
+            with self._runtime.database.write() as session:
+                record_logs(session, self._lease.uuid, path, self._log.lines)
+        except (StorageError, OperationalError) as exc:
+            log.warning("the log of build %s is not archived yet: %s", self._lease.uuid, exc)
+            return False
+        return True
+
+
+def _insist(action: Callable[[], JobResult | None]) -> JobResult | None:
+    """Do something in the database, again if it does not answer for a while; OperationalError after half a minute."""
+    for number in range(1, _DATABASE_TRIES):
+        try:
+            return action()
+        except OperationalError as exc:
+            log.warning("the end of a build could not be recorded: %s", exc)
+            time.sleep(min(number, 5))
+    return action()
+
+
+def conclude_lost(runtime: Runtime, lost: Lost) -> None:
+    """Tell in its log how a build ended that lost its worker for good; nothing for one that goes on."""
+    if lost.outcome == "queued":
+        log.warning("build %s lost its worker and is queued again, after attempt %d", lost.uuid, lost.attempt)
+        return
+    log.error("build %s lost its worker in attempt %d and has ended: %s", lost.uuid, lost.attempt, lost.outcome)
+    with runtime.database.write() as session:
+        withdraw_token(session, lost.uuid)
+    try:
+        append_end(runtime.redis, lost.uuid, lost.outcome, lost.error)
+    except RedisError as exc:
+        log.warning("the log of build %s does not tell its end, Redis does not answer: %s", lost.uuid, exc)
+    metrics.build_finished(runtime.redis, lost.outcome, 0.0)
+
+
+def archive_forgotten(runtime: Runtime) -> None:
+    """Archive the logs of builds whose worker did not get to it, from Redis; RedisError, StorageError."""
+    with runtime.database.read() as session:
+        uuids = unarchived(session, since=now() - timedelta(seconds=KEPT_LIVE_S), until=now() - _ARCHIVE_AFTER)
+    for uuid in uuids:
+        lines, packed = pack_live_log(runtime.redis, uuid)
+        runtime.storage.write(archive_path(uuid), packed)
+        with runtime.database.write() as session:
+            record_logs(session, uuid, archive_path(uuid), lines)
+        runtime.redis.expire(logs_key(uuid), KEPT_ARCHIVED_S)
+
+
+def clean_up(runtime: Runtime, *, engine: Engine | None = None) -> None:
+    """Remove what builds whose process died left in this worker's data folder and on its engine."""
+    for uuid in scratch.abandoned(runtime.scratch):
+        with runtime.database.read() as session:
+            goes_on = uuid in jobs.owners(session)
+        try:
+            if not goes_on:
+                (engine or DockerEngine(runtime.settings.build_engine_url)).remove_by_label(LABEL, uuid)
+        except DomainError as exc:
+            log.warning("what build %s left on the engine stays there for now: %s", uuid, exc.detail)
+            continue
+        scratch.remove(runtime.scratch, uuid)

@@ -1,0 +1,129 @@
+"""What is due now and again, whoever else does nothing: lost jobs, wake-ups that got lost, logs, pull events."""
+
+import logging
+import secrets
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from buildworker import builds, runtime
+from buildworker.runtime import Runtime
+from buildworker.stop import Stop
+from config.settings import Settings
+from models import jobs
+from models.pulls import flush_pulls
+from models.queue import WakeUps
+from storage.driver import StorageError
+
+log = logging.getLogger(__name__)
+
+LOCK_KEY = "drydock/scheduler"
+_LOCK_S = 15
+_TICK_S = 1.0
+_UNHEARD_AFTER = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to do every `interval_s` seconds. What it raises is logged, and it is tried again when next due."""
+
+    name: str
+    interval_s: float
+    run: Callable[[Runtime], object]
+
+
+def requeue_lost(opened: Runtime) -> None:
+    """Queue jobs again whose worker gives no sign of life."""
+    timeout = timedelta(seconds=opened.settings.BUILD_HEARTBEAT_TIMEOUT_SEC)
+    with opened.database.read() as session:
+        if not jobs.silent(session, timeout):
+            return
+    with opened.database.write() as session:
+        lost = jobs.requeue_lost(session, timeout)
+    for job in lost:
+        builds.conclude_lost(opened, job)
+
+
+def wake_waiting(opened: Runtime) -> None:
+    """Send a wake-up for each job that waits and has none: it was lost, or the job had to wait before its next try."""
+    with opened.database.read() as session:
+        waiting = jobs.due(session, older_than=_UNHEARD_AFTER)
+    wakeups = WakeUps(opened.redis)
+    for queue in {queue for queue, _ in waiting}:
+        there = set(wakeups.queue(queue).get_job_ids())
+        for name, uuid in waiting:
+            if name == queue and uuid not in there:
+                wakeups.send(queue, uuid)
+
+
+TASKS = (
+    Task("requeue lost jobs", 2, requeue_lost),
+    Task("wake waiting jobs", 2, wake_waiting),
+    Task("archive forgotten logs", 30, builds.archive_forgotten),
+    Task("write pull events", 5, lambda opened: flush_pulls(opened.redis, opened.database)),
+)
+
+
+def main(settings: Settings, extra: Sequence[Task] = ()) -> int:
+    """Do what is due until SIGTERM or SIGINT; the exit code. `extra`: tasks of other packages."""
+    stop = Stop()
+    stop.on(signal.SIGTERM, signal.SIGINT)
+    with runtime.opened(settings) as opened:
+        run(opened, stop, (*TASKS, *extra))
+    return 0
+
+
+def run(opened: Runtime, stop: Stop, tasks: Sequence[Task] = TASKS) -> None:
+    """Do the tasks when they are due, until `stop` is set. Of several schedulers one at a time does any."""
+    turn = _Turn(opened.redis)
+    due = dict.fromkeys(tasks, 0.0)
+    while not stop.wait(_TICK_S):
+        for task in tasks:
+            if time.monotonic() >= due[task] and turn.is_ours() and not stop.is_set():
+                _do(task, opened)
+                due[task] = time.monotonic() + task.interval_s
+    turn.give_up()
+
+
+def _do(task: Task, opened: Runtime) -> None:
+    try:
+        task.run(opened)
+    except (RedisError, SQLAlchemyError, StorageError) as exc:
+        log.warning("could not %s now: %s", task.name, exc)
+    except Exception:  # one task's mistake must not end the others
+        log.exception("could not %s", task.name)
+
+
+class _Turn:
+    """Which scheduler's turn it is: the one whose name is in Redis. Two at once do no harm, only the work twice."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._name = secrets.token_hex(8).encode()
+
+    def is_ours(self) -> bool:
+        """Whether to work now. A Redis that is away decides nothing: lost jobs are found in the database."""
+        try:
+            if self._redis.set(LOCK_KEY, self._name, nx=True, ex=_LOCK_S):
+                return True
+            if cast("bytes | None", self._redis.get(LOCK_KEY)) != self._name:
+                return False
+            self._redis.expire(LOCK_KEY, _LOCK_S)
+        except RedisError:
+            return True
+        return True
+
+    def give_up(self) -> None:
+        """Let another begin at once."""
+        try:
+            if cast("bytes | None", self._redis.get(LOCK_KEY)) == self._name:
+                self._redis.delete(LOCK_KEY)
+        except RedisError as exc:
+            log.info("the next scheduler begins in %d s: %s", _LOCK_S, exc)

@@ -1,0 +1,177 @@
+"""The process that waits for wake-ups and forks another for each job: an RQ worker that survives what may happen.
+
+Redis may be away at the start, or go away and come back; a job never notices. A job's process that dies is seen at
+once, and its job queued again.
+"""
+
+import ctypes
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
+from sqlalchemy.exc import SQLAlchemyError
+
+from buildworker import builds, entry, owner, runtime
+from buildworker.stop import Stop
+from config.settings import Settings
+from models import jobs
+from models.builds import QUEUE as BUILDS
+from models.queue import open_redis
+from storage.driver import StorageError
+
+log = logging.getLogger(__name__)
+
+QUEUES = (BUILDS,)
+_PR_SET_PDEATHSIG = 1
+_HEARTBEAT_S = 30
+_TTL_S = 60
+_RETRY_S = 1.0
+_COMPLAIN_EVERY_S = 60.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main(settings: Settings, queues: Sequence[str] | None = None) -> int:
+    """Work on the queues (None: all), the first one first, until SIGTERM or SIGINT; the exit code.
+
+    A build under way is then given back to the queue without counting its attempt.
+    """
+    stop = Stop()
+    stop.on(*_SIGNALS)
+    runtime.become_worker(settings)
+    _recover(settings)
+    names = list(queues or QUEUES)
+    log.info("waiting for jobs in %s", ", ".join(names))
+    complained = 0.0
+    while not stop.is_set():
+        try:
+            _work(settings, names, stop)
+        except RedisError as exc:
+            if time.monotonic() - complained > _COMPLAIN_EVERY_S:
+                log.warning("Redis does not answer (%s); trying again every second", exc)
+                complained = time.monotonic()
+        stop.on(*_SIGNALS)  # RQ had put its own in their place
+        stop.wait(_RETRY_S)
+    return 0
+
+
+def _work(settings: Settings, queues: Sequence[str], stop: Stop) -> None:
+    with open_redis(settings) as redis:
+        worker = _Worker(
+            list(queues),
+            connection=redis,
+            serializer=JSONSerializer,
+            worker_ttl=_TTL_S,
+            log_job_description=False,
+        )
+        worker.asked_to_stop = stop
+        worker.work(logging_level="WARNING")
+
+
+def _recover(settings: Settings) -> None:
+    """Take care of what workers of this machine left that are dead, without waiting for their silence to be noticed."""
+    try:
+        # Opening everything once also imports all that a job needs, so that it starts without delay.
+        with runtime.opened(settings) as opened:
+            with opened.database.read() as session:
+                held = jobs.owners(session)
+            for uuid, name in held.items():
+                if owner.is_dead(name):
+                    _abandon(opened, uuid, name)
+            builds.clean_up(opened)
+    except (SQLAlchemyError, StorageError) as exc:
+        log.warning("what dead workers left is not looked after now: %s", exc)
+
+
+def _abandon(opened: runtime.Runtime, uuid: str, name: str) -> None:
+    with opened.database.write() as session:
+        lost = jobs.requeue_abandoned(session, uuid, name)
+    if lost:
+        builds.conclude_lost(opened, lost)
+
+
+class _Worker(Worker):
+    """Of RQ it keeps the queue, the waiting and the forking. Jobs have their own records, signs of life and ends."""
+
+    max_connection_wait_time = 2.0
+    asked_to_stop: Stop
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        # A wake-up is used up before its job begins, so that the job may be woken again at any time.
+        self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
+        job.delete(remove_from_queue=False)
+        with suppress(RedisError):
+            self.set_state(WorkerStatus.BUSY)
+        self._state = WorkerStatus.BUSY
+        self.fork_work_horse(job, queue)
+        status = self._wait_for_horse()
+        if status:
+            self._after_death(job.id, self._horse_pid, status)
+        self._horse_pid = 0
+        self._state = WorkerStatus.IDLE
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """In the new process: run the job, whatever function the wake-up names, and end."""
+        self._is_horse = True
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the worker, which tells this process
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _die_with_parent()
+        try:
+            entry.run(job.id)
+        except BaseException:
+            log.exception("job %s ended unexpectedly", job.id)
+            os._exit(1)
+        os._exit(0)
+
+    def subscribe(self) -> None:
+        """RQ's commands over Redis are not wanted: jobs are cancelled in the database."""
+
+    def handle_warm_shutdown_request(self) -> None:
+        self.asked_to_stop.set()
+        if self._horse_pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._horse_pid, signal.SIGTERM)
+
+    def set_shutdown_requested_date(self) -> None:
+        """Nobody reads it, and in a signal handler Redis must not be waited for."""
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """A second signal changes nothing: the job is being given back, which takes a second or two."""
+
+    def _wait_for_horse(self) -> int:
+        """Wait for the process of the job; its exit status, 0 if all went well."""
+        horse = os.pidfd_open(self._horse_pid)
+        try:
+            while not select.select([horse], [], [], _HEARTBEAT_S)[0]:
+                with suppress(RedisError):
+                    self.heartbeat()
+        finally:
+            os.close(horse)
+        return os.waitpid(self._horse_pid, 0)[1]
+
+    def _after_death(self, uuid: str, pid: int, status: int) -> None:
+        log.error("the process of job %s was lost (wait status %d)", uuid, status)
+        try:
+            with runtime.opened(runtime.settings()) as opened:
+                _abandon(opened, uuid, owner.name_of(pid, runtime.worker()))
+        except (SQLAlchemyError, StorageError) as exc:
+            log.warning("job %s is queued again by the scheduler only, the database does not answer: %s", uuid, exc)
+
+
+def _die_with_parent() -> None:
+    """Give the job back when the worker dies: nobody would see this process any more."""
+    parent = os.getppid()
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if parent == 1 or os.getppid() != parent:
+        os._exit(1)
