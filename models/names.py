@@ -22,6 +22,11 @@ def check_namespace(name: str) -> str:
     return name
 
 
+def is_namespace(name: str) -> bool:
+    """Whether a user or an organization may have the name."""
+    return 2 <= len(name) <= 255 and _NAMESPACE.fullmatch(name) is not None
+
+
 def check_repository(name: str, *, nested: bool = True) -> str:
     """The name, if a repository may have it. `nested`: slashes are allowed (FEATURE_EXTENDED_REPOSITORY_NAMES)."""
     plain = _REPOSITORY.fullmatch(name) and len(name) <= 255

@@ -3,11 +3,13 @@
 from sqlalchemy import select
 
 from config.settings import Settings
-from models.access import Identity, find_repository
+from models.access import Identity, find_account, find_repository
 from models.errors import ReadOnly
+from models.names import is_namespace
+from models.organizations import create_organization
 from models.repositories import create_repository
 from models.session import Database, Session
-from models.tables import Account, Repository
+from models.tables import Account, Repository, User
 from registry.errors import NameUnknown
 from registry.names import RepositoryName
 
@@ -41,7 +43,7 @@ def writable(session: Session, name: RepositoryName) -> Repository:
 def ensure_writable(database: Database, settings: Settings, name: RepositoryName, *, actor: Identity) -> int:
     """The id of the repository to push to, created if it is missing and the caller may create it there.
 
-    Quay: CREATE_PRIVATE_REPO_ON_PUSH. Forbidden, ReadOnly.
+    Quay: CREATE_PRIVATE_REPO_ON_PUSH, CREATE_NAMESPACE_ON_PUSH. Forbidden, ReadOnly.
     """
     with database.read() as session:
         if repository_id(session, name) is not None:
@@ -50,6 +52,9 @@ def ensure_writable(database: Database, settings: Settings, name: RepositoryName
     def create(session: Session) -> int:
         if repository_id(session, name) is not None:  # somebody else's push was first
             return writable(session, name).id
+        if may_create_namespace(session, settings, name.namespace, actor):
+            owner = session.get_one(User, actor.account_id)
+            create_organization(session, name.namespace, owner=owner, email=None, actor=actor)
         repository = create_repository(
             session,
             name.namespace,
@@ -61,3 +66,9 @@ def ensure_writable(database: Database, settings: Settings, name: RepositoryName
         return repository.id
 
     return database.apply(create)
+
+
+def may_create_namespace(session: Session, settings: Settings, namespace: str, caller: Identity) -> bool:
+    """Whether a push by the caller to the namespace, which is nobody's yet, creates it as an organization."""
+    allowed = settings.CREATE_NAMESPACE_ON_PUSH and caller.kind == "user" and caller.may_use("repo:create")
+    return allowed and is_namespace(namespace) and find_account(session, namespace) is None

@@ -10,6 +10,7 @@ from models.authentication import identify_basic
 from models.errors import TooMany, Unauthenticated
 from models.session import Session
 from registry.names import Malformed, RepositoryName
+from registry.repositories import may_create_namespace
 from registry.tokens import Grant
 from registry.v2.context import challenge, registry
 from registry.v2.errors import Challenge
@@ -92,7 +93,10 @@ def _granted(session: Session, identity: Identity, text: str, actions: set[str])
     repository = find_repository(session, name.namespace, name.name)
     if repository is None:
         owner = find_namespace(session, name.namespace)
-        allowed = owner is not None and may_create_in(session, identity, owner)
+        if owner is None:
+            allowed = may_create_namespace(session, registry().services.settings, name.namespace, identity)
+        else:
+            allowed = may_create_in(session, identity, owner)
         return frozenset(actions & {"pull", "push"}) if allowed and "push" in actions else frozenset()
     granted = set()
     if "pull" in actions and may(session, identity, repository, "read"):

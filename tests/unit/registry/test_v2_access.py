@@ -5,8 +5,11 @@ import time
 import pytest
 
 from models.authentication import Superusers
+from models.errors import Forbidden
 from models.service_keys import rotate_service_key
 from models.tables import LogEntry, Organization, Permission, Repository, Robot, User
+from registry.names import RepositoryName
+from registry.repositories import ensure_writable
 from registry.tokens import Grant, Tokens
 from tests.unit.registry.conftest import Registry, basic, repositories
 
@@ -156,6 +159,20 @@ def test_the_first_push_creates_a_private_repository_and_its_creator_administers
         repository = session.query(Repository).one()
         permission = session.query(Permission).one()
         assert (repository.name, repository.is_public, permission.role) == ("deep/er", False, "admin")
+
+
+def test_a_push_creates_the_namespace_only_where_that_is_allowed(registry: Registry) -> None:
+    with registry.services.database.read() as session:
+        identity = Superusers().identify(session.query(User).filter_by(name="owner").one())
+    off = registry.services.settings
+    on = off.model_copy(update={"CREATE_NAMESPACE_ON_PUSH": True})
+    name = RepositoryName("fresh", "app")
+    with pytest.raises(Forbidden):
+        ensure_writable(registry.services.database, off, name, actor=identity)
+    with pytest.raises(Forbidden):
+        ensure_writable(registry.services.database, on, RepositoryName("acme", "x"), actor=identity)
+    ensure_writable(registry.services.database, on, name, actor=identity)
+    assert repositories(registry) == ["fresh/app"]
 
 
 def test_a_read_only_repository_takes_no_push_but_is_pulled(registry: Registry) -> None:
