@@ -100,7 +100,7 @@ class Engine(Protocol):
         cancelled: Callable[[], bool] = never,
         timeout_s: float | None = None,
     ) -> str:
-        """Send the image as `repository:tag` and return the manifest's digest; the engine keeps no tag of it.
+        """Send the image as `repository:tag` and return the manifest's digest; the engine keeps no such tag of it.
 
         `PushFailed`; `BuildTimeout`; `Conflict` when another build took the same name at the same moment.
         """

@@ -31,6 +31,7 @@ _PING_TIMEOUT_S = 5.0
 _SHORT_TIMEOUT_S = 120.0
 # The engine needs a moment to end the container of a build that was given up, which holds the image below it.
 _CLEANUP_S = 5.0
+_HELD = "drydock-build"
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError)
 _Message = dict[str, Any]
 _Start = Callable[["_Client"], Iterator[_Message]]
@@ -162,6 +163,8 @@ class DockerEngine:
         """While a push needs it, the image has this tag. One that another build took over meanwhile is left to it."""
         name = f"{repository}:{tag}"
         with self._client() as client:
+            # With its last tag the engine removes an image. This one stays, for further pushes, until `remove_image`.
+            client.tag(image_id, _HELD, image_id.removeprefix("sha256:"), force=True)
             client.tag(image_id, repository, tag, force=True)
         taken = True
         try:
