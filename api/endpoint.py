@@ -152,6 +152,8 @@ def _check_declared(op: object, url: str, where: str) -> None:
     takes = set(get_type_hints(op.method)) - {"return"}
     if takes != op.expects(url):
         raise TypeError(f"{where} takes {sorted(takes)}, but {url} gives {sorted(op.expects(url))}")
+    if not set(op.allow.takes) <= url_parameters(url):
+        raise TypeError(f"{where}: the rule {op.allow.name} needs {op.allow.takes}, but {url} has not all of them")
     if not op.method.__doc__:
         raise TypeError(f"{where} has no docstring to describe it")
 
@@ -196,7 +198,9 @@ def _carry_out(op: Operation, resource: Resource, args: dict[str, Any], data: by
     if isinstance(answer, Answer):
         answer, headers = answer.view, answer.headers
     if op.view is None:
-        return Response(status=op.status, headers=headers, content_type="")
+        nothing = Response(status=op.status, headers=headers)
+        del nothing.headers["Content-Type"]
+        return nothing
     content = op.adapter.dump_json(answer, by_alias=True)
     return Response(content, status=op.status, headers=headers, mimetype="application/json")
 
