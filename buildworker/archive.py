@@ -61,7 +61,8 @@ def _unpack(raw: io.FileIO, tree: Tree, meter: Meter) -> None:
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         unzip(raw, tree, meter.limits)
     else:
-        untar(_decompressed(start, _Polled(raw, meter)), tree, meter)
+        with _Polled(raw, meter) as file:
+            untar(_decompressed(start, file), tree, meter)
 
 
 def _decompressed(start: bytes, file: "_Polled") -> Stream:

@@ -23,6 +23,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 # Headers that speak for somebody, and must not follow a redirect to another host.
 _CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "private-token"}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
+_IPV6 = re.compile(r"[0-9a-f:.]+", re.ASCII)  # without a zone, which only this machine's own addresses have
 # No control character, space or backslash: programs differ in how they read them.
 _URL = re.compile(r"[^\x00-\x20\x7f\\]+")
 
@@ -121,14 +122,14 @@ def _host(parts: SplitResult, subject: str) -> str:
     host = parts.hostname or ""
     try:
         host = host.encode("idna").decode("ascii") if not host.isascii() else host
-        return str(ipaddress.IPv6Address(host)) if ":" in host else _named(host)
+        return str(ipaddress.IPv6Address(_named(host, _IPV6))) if ":" in host else _named(host, _NAME)
     except ValueError as error:
         raise Invalid(f"{subject}: the host is not a valid name or address") from error
 
 
-def _named(host: str) -> str:
-    if not _NAME.fullmatch(host):
-        raise ValueError("not a host name")
+def _named(host: str, form: re.Pattern[str]) -> str:
+    if not form.fullmatch(host):
+        raise ValueError("not a host")
     return host
 
 

@@ -20,7 +20,6 @@ _STAGES = {
     "Layer already exists": (1.0, 1.0),
 }
 _MOUNTED = "Mounted from"
-_EVERY_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,12 @@ class Progress:
 
 
 class Transfer:
-    """Adds up the messages of one pull or push, and tells `on_event` at most five times a second, and at the end."""
+    """Adds up the messages of one pull or push; tells `on_event` at most once in `every_s` seconds, and at the end."""
 
-    def __init__(self, phase: Phase, on_event: Callable[[Progress], None]) -> None:
+    def __init__(self, phase: Phase, on_event: Callable[[Progress], None], *, every_s: float = 0.2) -> None:
         self._phase = phase
         self._on_event = on_event
+        self._every_s = every_s
         self._layers: dict[str, Layer] = {}
         self._fraction = 0.0
         self._next = 0.0
@@ -73,6 +73,6 @@ class Transfer:
         self._tell(1.0)
 
     def _tell(self, fraction: float) -> None:
-        self._next = time.monotonic() + _EVERY_S
+        self._next = time.monotonic() + self._every_s
         self._fraction = max(self._fraction, fraction)
         self._on_event(Progress(self._phase, self._fraction, dict(self._layers)))

@@ -107,7 +107,7 @@ class _Forward:
 
     def end(self) -> None:
         """After the last entry: what was taken for the end must be one, and the decompressor's checksum must hold."""
-        if self._last.strip(b"\0") or len(self._last) not in (0, tarfile.BLOCKSIZE):
+        if self._last != bytes(tarfile.BLOCKSIZE):
             raise Invalid("the archive is broken or incomplete")
         rest = _MAX_TRAILER
         while rest > 0 and (block := self._fetch(_BLOCK)):

@@ -22,15 +22,18 @@ _BLOCK = 256 * 1024
 
 def unzip(raw: io.FileIO, tree: Tree, limits: Limits) -> None:
     """Unpack the zip archive in `raw` into `tree`; `Invalid` names the entry that cannot be unpacked."""
-    file = _Bounded(raw, limits.max_entries)
+    with _Bounded(raw, limits.max_entries) as file, _opened(file) as archive:
+        for entry in archive.infolist():
+            _add(entry, _name(entry), archive, tree)
+
+
+def _opened(file: "_Bounded") -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise Invalid("the zip archive is broken or incomplete") from error
     file.opening = False
-    with archive:
-        for entry in archive.infolist():
-            _add(entry, _name(entry), archive, tree)
+    return archive
 
 
 def _add(entry: zipfile.ZipInfo, name: str, archive: zipfile.ZipFile, tree: Tree) -> None:
