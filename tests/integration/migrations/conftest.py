@@ -1,4 +1,4 @@
-"""Empty databases of both kinds, on a real server and in a file."""
+"""Empty databases of both kinds: in a file, and on a real server."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,13 +7,6 @@ import pytest
 
 from models.session import Database
 from models.vault import Vault
-from tests.services.postgres import Postgres, postgres
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Postgres]:
-    with postgres() as running:
-        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -21,8 +14,8 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where an empty database is."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
-    server: Postgres = request.getfixturevalue("server")
-    return server.new_database()
+    url: str = request.getfixturevalue("fresh_postgres_url")
+    return url
 
 
 @pytest.fixture
