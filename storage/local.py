@@ -33,7 +33,7 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._uploads = self._root / UPLOADS
-        with _errors(UPLOADS):
+        with _errors(str(self._uploads)):
             self._make_folder(self._uploads)
 
     def read(self, path: str) -> bytes:
@@ -118,7 +118,7 @@ class LocalStorage:
 
     def ping(self) -> None:
         probe = self._uploads / uuid.uuid4().hex
-        with _errors(UPLOADS):
+        with _errors(str(self._uploads)):
             try:
                 with _descriptor(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as fd:
                     _write_all(fd, b"ping")

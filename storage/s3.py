@@ -103,7 +103,8 @@ class S3Storage:
             wanted["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
         if content_type:
             wanted["ResponseContentType"] = content_type
-        signed: str = self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=expires_s)
+        with self._bucket.errors(path):
+            signed: str = self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=expires_s)
         return signed
 
     def begin(self, path: str) -> State:
@@ -211,7 +212,7 @@ class _Bucket:
 
     def call(self, operation: str, path: str, **wanted: Any) -> dict[str, Any]:
         """Do one of the client's operations on the object at `path`."""
-        with self._errors(path):
+        with self.errors(path):
             answer: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, Key=self.key(path), **wanted)
         return answer
 
@@ -221,7 +222,7 @@ class _Bucket:
     def delete(self, paths: Iterable[str]) -> None:
         left = iter(paths)
         while batch := [{"Key": self.key(path)} for path in islice(left, _BATCH)]:
-            with self._errors(batch[0]["Key"]):
+            with self.errors(batch[0]["Key"]):
                 answer = self._client.delete_objects(Bucket=self.name, Delete={"Objects": batch, "Quiet": True})
             for error in answer.get("Errors", ()):
                 if error["Code"] not in _ABSENT:
@@ -241,11 +242,12 @@ class _Bucket:
                 )
 
     def _page(self, pages: Iterator[dict[str, Any]], folder: str) -> dict[str, Any] | None:
-        with self._errors(folder):
+        with self.errors(folder):
             return next(pages, None)
 
     @contextmanager
-    def _errors(self, path: str) -> Iterator[None]:
+    def errors(self, path: str) -> Iterator[None]:
+        """Within it, what the client raises about `path` is a StorageError."""
         try:
             yield
         except ClientError as exc:
@@ -259,7 +261,8 @@ class _Bucket:
             return NotFound(path)
         if code in _PAST_THE_END:
             return _PastTheEnd(path)
-        if code in _LOST:
+        if code in _LOST or (exc.operation_name == "UploadPart" and code == "NotImplemented"):
+            # Not implemented, by some servers: replacing a part that a request which died had sent.
             return UploadLost(f"the upload to {path} is gone or not as it was: {code}")
         if code == "NoSuchBucket":
             return StorageError(f"the bucket {self.name} does not exist: make it, or correct its name in the settings")
@@ -375,11 +378,12 @@ def _client(session: boto3.session.Session, endpoint: str | None) -> Any:
         endpoint_url=endpoint,
         config=Config(
             signature_version="s3v4",
-            s3={"addressing_style": "path" if endpoint else "auto"},
+            # Virtual, not auto: a URL signed for a bucket of another region must not go by way of a redirect.
+            s3={"addressing_style": "path" if endpoint else "virtual"},
             # Checksums in trailers are not understood by every server; the SHA-256 in the signature covers the body.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"mode": "standard", "total_max_attempts": 5},
+            retries={"mode": "standard", "total_max_attempts": 4},
             connect_timeout=10,
             read_timeout=60,
             max_pool_connections=64,

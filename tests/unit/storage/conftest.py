@@ -16,5 +16,10 @@ def memory() -> MemoryStorage:
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> LocalStorage:
-    return LocalStorage(tmp_path / "store")
+def local_root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def local(local_root: Path) -> LocalStorage:
+    return LocalStorage(local_root)
