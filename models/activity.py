@@ -21,7 +21,7 @@ def popularity(session: Session, ids: list[int]) -> dict[int, float]:
         .where(LogEntry.repository_id.in_(ids), LogEntry.at >= now() - timedelta(days=POPULARITY_DAYS))
         .group_by(LogEntry.repository_id)
     )
-    return {repository_id: float(count) for repository_id, count in session.execute(query).tuples() if repository_id}
+    return {repository_id: float(count) for repository_id, count in session.execute(query) if repository_id}
 
 
 def daily_actions(session: Session, repository: Repository) -> list[tuple[date, int]]:
@@ -32,5 +32,5 @@ def daily_actions(session: Session, repository: Repository) -> list[tuple[date, 
     in_utc = session.get_bind().dialect.name == "sqlite"  # SQLite keeps UTC; PostgreSQL would use its own zone
     day = func.date(LogEntry.at) if in_utc else func.date(func.timezone("UTC", LogEntry.at))
     query = select(day, func.count()).where(LogEntry.repository_id == repository.id, LogEntry.at >= start).group_by(day)
-    counts = {str(found): count for found, count in session.execute(query).tuples()}
+    counts = {str(found): count for found, count in session.execute(query)}
     return [(each, counts.get(each.isoformat(), 0)) for each in days]

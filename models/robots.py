@@ -114,6 +114,6 @@ def list_robot_teams(session: Session, robots: list[Robot]) -> dict[int, list[Te
         .order_by(Team.name)
     )
     found: dict[int, list[Team]] = defaultdict(list)
-    for robot_id, team in session.execute(query).tuples():
+    for robot_id, team in session.execute(query):
         found[robot_id].append(team)
     return found

@@ -1,15 +1,53 @@
 """A client of the REST surface that knows people by name."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from flask import Flask
+from pydantic import SecretStr
+from redis import Redis
 from werkzeug.datastructures import Headers
 
+from api import v1
+from config.settings import Settings
 from models.access import find_account
+from models.authentication import Superusers
 from models.session import Database
-from models.tables import User
+from models.tables import Base, User
+from models.vault import Vault
 from registry.services import Services
+from storage.memory import MemoryStorage
 from tests.factories.accounts import ALL_SCOPES, make_token, make_user
+
+KEY = "a key that is long enough for a test"
+
+
+def make_services(folder: Path, **settings: Any) -> Services:
+    """Services on SQLite in the folder, storage in memory, and no Redis behind its address; `root` is a superuser."""
+    database = Database(f"sqlite:///{folder / 'drydock.db'}", Vault([KEY]))
+    Base.metadata.create_all(database.engine)
+    return Services(
+        settings=Settings(DATA=folder, SECRET_KEY=SecretStr(KEY), DATABASE_SECRET_KEY=SecretStr(KEY), **settings),
+        database=database,
+        storage=MemoryStorage(),
+        redis=Redis(port=1),
+        superusers=Superusers(frozenset({"root"})),
+    )
+
+
+def make_app(services: Services) -> Flask:
+    """An application with this surface alone."""
+    app = Flask("tests")
+    app.extensions["drydock"] = services
+    app.register_blueprint(v1.blueprint(services))
+    return app
+
+
+def empty(database: Database) -> None:
+    """Delete every row."""
+    with database.write() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
 
 
 class Answered(NamedTuple):

@@ -1,0 +1,46 @@
+"""The Swagger document against facts about Quay's operations: nothing that a client sends is missing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories.api import Api
+
+FACTS = json.loads(Path(__file__).with_name("operations.json").read_text())
+SCOPE_DIFFERS = {
+    "getOrgRobotPermissions": "org:admin",  # the robots of an organization are its administrators' affair
+    "getOrganizationTeamPermissions": "org:admin",  # Quay names none and demands it
+}
+
+
+@pytest.fixture
+def document(api: Api) -> Any:
+    return api.get("/discovery").body
+
+
+def test_every_operation_is_one_of_quays(document: Any) -> None:
+    ours = {
+        op["operationId"] for path in document["paths"].values() for verb, op in path.items() if verb != "parameters"
+    }
+    assert ours == {fact["operation"] for fact in FACTS}
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=[fact["operation"] for fact in FACTS])
+def test_an_operation_is_where_and_what_it_is_in_quay(document: Any, fact: dict[str, Any]) -> None:
+    op = document["paths"][fact["path"]][fact["method"].lower()]
+    assert op["operationId"] == fact["operation"]
+    assert op["tags"] == [fact["tag"]]
+    assert op.get("x-required-scope") == SCOPE_DIFFERS.get(fact["operation"], fact["scope"])
+    given = {parameter["name"] for parameter in op["parameters"] if parameter["in"] == "query"}
+    assert given >= set(fact["query"])
+    assert body_fields(document, op) >= set(fact["body"])
+
+
+def body_fields(document: Any, op: Any) -> set[str]:
+    for parameter in op["parameters"]:
+        if parameter["in"] == "body":
+            name = parameter["schema"]["$ref"].rpartition("/")[2]
+            return set(document["definitions"][name]["properties"])
+    return set()
