@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildworker.archive import Limits, unpack
-from buildworker.builder import Credentials, Engine, PushFailed, Registries
+from buildworker.builder import Credentials, Engine, PullFailed, PushFailed, Registries
 from buildworker.dockerfile import Source, base_images, locate, step_count
 from buildworker.download import download
 from buildworker.logs import BuildLog
@@ -125,14 +125,23 @@ class Attempt:
         )
         for number, image in enumerate(images):
             self._log.output(f"Pulling {image}")
-            self._engine.pull(
-                image,
-                auth=self._registries().get(_registry_of(image)),
-                on_event=self._share("pull_completion", number, len(images)),
-                cancelled=self._ended,
-                timeout_s=self._left(),
-            )
+            self._pull_image(image, self._share("pull_completion", number, len(images)))
         self._log.progress(pull_completion=1.0)
+
+    def _pull_image(self, image: str, on_event: Callable[[Progress], None]) -> None:
+        auth = self._registries().get(_registry_of(image))
+        try:
+            self._engine.pull(image, auth=auth, on_event=on_event, cancelled=self._ended, timeout_s=self._left())
+        except PullFailed as exc:
+            if auth is None:
+                raise
+            robot = self._order.robot
+            hint = (
+                f"see that {robot.username} may read it"
+                if robot
+                else "a private one needs a pull_robot that may read it"
+            )
+            raise PullFailed(f"{exc.detail} ({hint})") from exc
 
     def _build(self, source: Source) -> str:
         return self._engine.build(

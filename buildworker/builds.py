@@ -224,10 +224,17 @@ def clean_up(runtime: Runtime, *, engine: Engine | None = None) -> None:
     for uuid in scratch.abandoned(runtime.scratch):
         with runtime.database.read() as session:
             goes_on = uuid in jobs.owners(session)
-        try:
-            if not goes_on:
-                (engine or DockerEngine(runtime.settings.build_engine_url)).remove_by_label(LABEL, uuid)
-        except DomainError as exc:
-            log.warning("what build %s left on the engine stays there for now: %s", uuid, exc.detail)
-            continue
-        scratch.remove(runtime.scratch, uuid)
+        if goes_on:  # with another data folder, but perhaps on the same engine
+            scratch.remove(runtime.scratch, uuid)
+        else:
+            remove_traces(runtime, uuid, engine=engine)
+
+
+def remove_traces(runtime: Runtime, uuid: str, *, engine: Engine | None = None) -> None:
+    """Remove what a build that nobody works on left here. The folder stays as a reminder while the engine is away."""
+    try:
+        (engine or DockerEngine(runtime.settings.build_engine_url)).remove_by_label(LABEL, uuid)
+    except DomainError as exc:
+        log.warning("what build %s left on the engine stays there for now: %s", uuid, exc.detail)
+        return
+    scratch.remove(runtime.scratch, uuid)

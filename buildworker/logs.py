@@ -49,6 +49,7 @@ class BuildLog:
         self._max_bytes = max_bytes
         self._secrets: list[str] = []
         self._copy = _LiveCopy(redis, uuid, file)
+        self._copy.status = json.dumps(self.status)  # in place of an earlier attempt's
         self.hide(*secrets)
         self._resume()
         self._copy.start()

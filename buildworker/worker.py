@@ -97,8 +97,11 @@ def _recover(settings: Settings) -> None:
 def _abandon(opened: runtime.Runtime, uuid: str, name: str) -> None:
     with opened.database.write() as session:
         lost = jobs.requeue_abandoned(session, uuid, name)
-    if lost:
-        builds.conclude_lost(opened, lost)
+    if lost is None:
+        return
+    builds.conclude_lost(opened, lost)
+    if lost.outcome != "queued":
+        builds.remove_traces(opened, uuid)
 
 
 class _Worker(Worker):
