@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+from contextlib import closing
 from urllib.parse import urlsplit
 
 from config.settings import Settings
@@ -21,16 +22,17 @@ def describe_engine(settings: Settings) -> str:
 
 def _answers(url: str) -> bool:
     parts = urlsplit(url)
-    try:
-        connection = (
-            _UnixConnection(parts.path)
-            if parts.scheme == "unix"
-            else http.client.HTTPConnection(parts.hostname or "", parts.port or 2375, timeout=TIMEOUT_S)
-        )
-        connection.request("GET", "/_ping")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
+    connection = (
+        _UnixConnection(parts.path)
+        if parts.scheme == "unix"
+        else http.client.HTTPConnection(parts.hostname or "", parts.port or 2375, timeout=TIMEOUT_S)
+    )
+    with closing(connection):
+        try:
+            connection.request("GET", "/_ping")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 class _UnixConnection(http.client.HTTPConnection):

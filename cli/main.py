@@ -188,6 +188,11 @@ def main() -> None:
 
 def explain(error: Exception) -> str | None:
     """The sentence for a person at the terminal; None for what nobody could expect."""
+    if isinstance(error, (Refused, ConfigError)):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+
     from redis.exceptions import RedisError
     from sqlalchemy.exc import DBAPIError
 
@@ -200,10 +205,7 @@ def explain(error: Exception) -> str | None:
         return f"The database does not do what is needed: {str(error.orig).splitlines()[0]}"
     if isinstance(error, RedisError):
         return f"Redis does not answer: {error}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    expected = (Refused, ConfigError, DomainError, MigrationError, StorageError, Undecryptable)
-    return str(error) if isinstance(error, expected) else None
+    return str(error) if isinstance(error, (DomainError, MigrationError, StorageError, Undecryptable)) else None
 
 
 if __name__ == "__main__":

@@ -65,6 +65,17 @@ class Serving:
     def said(self) -> str:
         return self.log.read_text()
 
+    def wait_for_line(self, *parts: str) -> str:
+        """The first line of the log that has all the parts; a request's comes after its answer."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [line for line in self.said().splitlines() if all(part in line for part in parts)]
+            return bool(found)
+
+        wait_until(look, seconds=5)
+        return found[0]
+
     def wait_until_ready(self) -> None:
         wait_until(self._ready, seconds=30, alive=lambda: self.popen.poll() is None)
 

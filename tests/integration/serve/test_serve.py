@@ -37,7 +37,7 @@ def test_a_request_is_named_in_its_answer_and_in_the_log_but_never_its_secrets(s
     )
 
     assert answer.headers["X-Request-ID"] == "trace-1"
-    line = next(line for line in server.said().splitlines() if "(trace-1)" in line and "request" in line)
+    line = server.wait_for_line("request", "(trace-1)")
     assert "method=GET path=/v2/ status=401" in line
     assert "query-secret" not in server.said()
     assert "hidden" not in server.said()
@@ -148,9 +148,8 @@ def test_json_logs_are_json(data: Path) -> None:
     with running(data, env=environ(LOG_FORMAT="json", BUILD_WORKERS="0")) as serving:
         serving.wait_until_ready()
         serving.get("/v2/", headers={"X-Request-ID": "json-1"})
-        lines = [json.loads(line) for line in serving.said().splitlines() if line.startswith("{")]
+        entry = json.loads(serving.wait_for_line('"message": "request"', "json-1"))
 
-    (entry,) = [line for line in lines if line.get("request_id") == "json-1" and line["message"] == "request"]
     assert entry["method"] == "GET"
     assert entry["path"] == "/v2/"
     assert entry["status"] == 401

@@ -1,0 +1,92 @@
+"""Each in an interpreter of its own, since a supervisor takes every child of its process for its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+PROGRAM = """
+import logging, os, sys, time
+from cli.processes import Process, Stopped, Supervisor
+logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
+try:
+    with Supervisor() as supervisor:
+        process = supervisor.start(Process("role", ["/bin/sh", "-c", sys.argv[1]], os.environ))
+        end = time.monotonic() + float(sys.argv[2])
+        while time.monotonic() < end:
+            supervisor.wait(end - time.monotonic())
+except Stopped:
+    print("stopped", flush=True)
+"""
+
+
+def supervise(script: str, seconds: float) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, script, str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+
+def alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(path: Path) -> int:
+    end = time.monotonic() + 5
+    while not path.exists() or not path.read_text().strip():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return int(path.read_text())
+
+
+def test_what_dies_at_once_is_started_again_with_growing_pauses() -> None:
+    out, _ = supervise("exit 3", 1.0).communicate(timeout=10)
+
+    lines = out.splitlines()
+    assert [line.rpartition(" in ")[2] for line in lines[:3]] == ["0.1 s", "0.2 s", "0.4 s"]
+    assert "ended by itself with code 3" in lines[0]
+
+
+def test_the_signal_that_killed_a_role_is_told() -> None:
+    out, _ = supervise("kill -9 $$", 0.3).communicate(timeout=10)
+
+    assert "was killed by SIGKILL" in out
+
+
+def test_a_signal_stops_it_and_what_does_not_listen_is_killed(tmp_path: Path) -> None:
+    child = tmp_path / "pid"
+    popen = supervise(f"trap '' TERM; echo $$ > {child}; while :; do sleep 0.05; done", 30)
+    pid = wait_for(child)
+    begun = time.monotonic()
+    popen.terminate()
+    out, _ = popen.communicate(timeout=10)
+
+    assert time.monotonic() - begun < 5
+    assert out.splitlines()[-1] == "stopped"
+    assert popen.returncode == 0
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_orphans_of_a_role_do_not_outlive_it(tmp_path: Path, how: signal.Signals) -> None:
+    child, orphan = tmp_path / "pid", tmp_path / "orphan"
+    popen = supervise(f"setsid sh -c 'echo $$ > {orphan}; sleep 60' & echo $$ > {child}; wait", 30)
+    pid, left = wait_for(child), wait_for(orphan)
+    os.kill(pid, how)
+    end = time.monotonic() + 3
+    while alive(left) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not alive(left)
+    popen.terminate()
+    popen.communicate(timeout=10)

@@ -1,0 +1,58 @@
+from dataclasses import replace
+from pathlib import Path
+
+from flask import Flask
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from models import metrics as counters
+from registry.services import Services
+from tests.factories.api import make_services
+from web import health, metrics, pages
+
+
+def without_redis(folder: Path) -> Services:
+    """Nothing listens where Redis should be, and nobody tries twice."""
+    return replace(make_services(folder), redis=Redis(port=1, retry=Retry(NoBackoff(), 0)))
+
+
+def test_a_title_is_text_and_never_markup(tmp_path: Path) -> None:
+    app = Flask("tests")
+    app.register_blueprint(pages.blueprint(make_services(tmp_path, REGISTRY_TITLE="<b>Ours</b> & theirs")))
+
+    answer = app.test_client().get("/")
+    assert "&lt;b&gt;Ours&lt;/b&gt; &amp; theirs" in answer.text
+    assert "localhost:8080" in answer.text
+
+
+def test_metrics_say_what_does_not_answer_and_show_the_rest(tmp_path: Path) -> None:
+    services = without_redis(tmp_path)
+    counters.blob_bytes("in", 7)
+    counters.request_finished("registry", "INVENTED", 200, 0.1)
+
+    shown = metrics.collect(services).decode()
+
+    assert 'drydock_up{service="database"} 1.0' in shown
+    assert 'drydock_up{service="redis"} 0.0' in shown
+    assert "drydock_uploads 0.0" in shown
+    assert 'drydock_blob_bytes_total{direction="in"}' in shown
+    assert 'method="other"' in shown
+    assert "INVENTED" not in shown
+
+
+def test_unwell_answers_503_in_quays_shape(tmp_path: Path) -> None:
+    app = Flask("tests")
+    app.register_blueprint(health.blueprint(without_redis(tmp_path)))
+    client = app.test_client()
+
+    answer = client.get("/health/endtoend")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert answer.json["status_code"] == 503
+    assert answer.json["data"]["services"] == {"database": True, "redis": False, "scheduler": False, "storage": True}
+    assert set(answer.json["data"]["reasons"]) == {"redis", "scheduler"}
+    assert client.get("/health/instance").json == {
+        "data": {"services": {"registry_gunicorn": True, "web_gunicorn": True}},
+        "status_code": 200,
+    }
