@@ -1,13 +1,19 @@
-"""Pull events: noted in Redis on the hot path, written to the action log in batches by the scheduler."""
+"""Pull events: gathered by each web process, handed to Redis in batches, written to the action log by the scheduler.
+
+A pull costs no round trip of its own. A web process that is killed may lose the events of its last half second.
+"""
 
 import json
 import logging
+import threading
+from collections import deque
 from datetime import datetime
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from models.access import Identity
 from models.session import Database
@@ -18,32 +24,85 @@ log = logging.getLogger(__name__)
 
 KEY = "drydock/pulls"
 BATCH = 1000
+INTERVAL_S = 0.5
+MOST_KEPT = 200_000
+"""Events kept in memory while neither Redis nor the database takes them; older ones are dropped, and that is logged."""
 
 
-def note_pull(
-    redis: Redis, database: Database, *, actor: Identity, namespace_id: int, repository_id: int, detail: dict[str, Any]
-) -> None:
-    """Note a pull; written to the database directly when Redis does not answer."""
-    event = {
-        "kind": "pull_repo",
-        "at": now().isoformat(),
-        "namespace_id": namespace_id,
-        "repository_id": repository_id,
-        "performer_id": actor.account_id,
-        "performer": actor.name,
-        "ip": actor.ip,
-        "detail": detail,
-    }
-    try:
-        redis.rpush(KEY, json.dumps(event))
-    except RedisError as exc:
-        log.warning("pull noted in the database, Redis did not take it: %s", exc)
-        with database.write() as session:
-            session.execute(insert(LogEntry), [_row(event)])
+class PullLog:
+    """The pull events of one process. Thread-safe; its thread starts with the first event, after any fork."""
+
+    def __init__(self, redis: Redis, database: Database) -> None:
+        self._redis = redis
+        self._database = database
+        self._events: deque[dict[str, Any]] = deque()
+        self._handing = threading.Lock()
+        self._started = False
+        self._closing = threading.Event()
+
+    def note(self, actor: Identity, *, namespace_id: int, repository_id: int, detail: dict[str, Any]) -> None:
+        """Note that `actor` pulled a manifest; `detail` is the log entry's metadata."""
+        event = {
+            "kind": "pull_repo",
+            "at": now().isoformat(),
+            "namespace_id": namespace_id,
+            "repository_id": repository_id,
+            "performer_id": actor.account_id,
+            "performer": actor.name,
+            "ip": actor.ip,
+            "detail": detail,
+        }
+        self._events.append(event)
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._run, name="pulls", daemon=True).start()
+
+    def hand_over(self) -> None:
+        """Give what was noted to Redis, or to the database when Redis does not answer."""
+        with self._handing:
+            while self._events:
+                batch = [self._events[index] for index in range(min(BATCH, len(self._events)))]
+                if not self._give(batch):
+                    self._drop_oldest()
+                    return
+                for _ in batch:
+                    self._events.popleft()
+
+    def close(self) -> None:
+        """Hand over what is left; nothing may be noted afterwards."""
+        self._closing.set()
+        self.hand_over()
+
+    def _run(self) -> None:
+        while not self._closing.wait(INTERVAL_S):
+            self.hand_over()
+
+    def _give(self, batch: list[dict[str, Any]]) -> bool:
+        try:
+            self._redis.rpush(KEY, *(json.dumps(event) for event in batch))
+        except RedisError as exc:
+            log.warning("pulls go to the database, Redis did not take them: %s", exc)
+        else:
+            return True
+        try:
+            with self._database.write() as session:
+                session.execute(insert(LogEntry), [_row(event) for event in batch])
+        except SQLAlchemyError as exc:
+            log.warning("%d pulls wait, the database did not take them either: %s", len(self._events), exc)
+            return False
+        return True
+
+    def _drop_oldest(self) -> None:
+        dropped = 0
+        while len(self._events) > MOST_KEPT:
+            self._events.popleft()
+            dropped += 1
+        if dropped:
+            log.error("%d pulls are not in the action log: nothing took them for too long", dropped)
 
 
 def flush_pulls(redis: Redis, database: Database) -> int:
-    """Move what was noted into the action log; how many. A batch leaves Redis only after it is committed."""
+    """Move what was handed over into the action log; how many. A batch leaves Redis only after it is committed."""
     moved = 0
     while batch := redis.lrange(KEY, 0, BATCH - 1):
         rows = [_row(json.loads(item)) for item in batch]

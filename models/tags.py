@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -97,10 +97,23 @@ def end_expired(session: Session) -> int:
     return len(ended.all())
 
 
+TAG_NAMES = (
+    select(Tag.name)
+    .where(
+        Tag.repository_id == bindparam("repository_id"),
+        Tag.name > bindparam("after"),
+        Tag.end_ms.is_(None),
+        or_(Tag.expires_ms.is_(None), Tag.expires_ms > bindparam("now_ms")),
+    )
+    .order_by(Tag.name)
+    .limit(bindparam("most"))
+)
+
+
 def list_tag_names(session: Session, repository_id: int, *, after: str = "", limit: int) -> list[str]:
     """The names of living tags in byte order, from the one behind `after`."""
-    query = select(Tag.name).where(Tag.repository_id == repository_id, Tag.name > after, alive())
-    return list(session.scalars(query.order_by(Tag.name).limit(limit)))
+    values = {"repository_id": repository_id, "after": after, "now_ms": now_ms(), "most": limit}
+    return list(session.scalars(TAG_NAMES, values))
 
 
 def list_tags(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 
 from models.access import Identity, visible_repositories
 from models.dialect import insert_new
@@ -22,16 +22,23 @@ class StoredBlob:
     path: str
 
 
+BLOB_IN_REPOSITORY = (
+    select(Blob.digest, Blob.size, Blob.path)
+    .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
+    .join(Repository, Repository.id == RepositoryBlob.repository_id)
+    .join(Account, Account.id == Repository.namespace_id)
+    .where(
+        Blob.digest == bindparam("digest"),
+        Account.name == bindparam("namespace"),
+        Repository.name == bindparam("name"),
+    )
+)
+
+
 def find_blob(session: Session, name: RepositoryName, digest: Digest) -> StoredBlob:
     """The blob, read through the repository; BlobUnknown."""
-    query = (
-        select(Blob.digest, Blob.size, Blob.path)
-        .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
-        .join(Repository, Repository.id == RepositoryBlob.repository_id)
-        .join(Account, Account.id == Repository.namespace_id)
-        .where(Blob.digest == str(digest), Account.name == name.namespace, Repository.name == name.name)
-    )
-    row = session.execute(query).first()
+    values = {"digest": str(digest), "namespace": name.namespace, "name": name.name}
+    row = session.execute(BLOB_IN_REPOSITORY, values).first()
     if row is None:
         raise BlobUnknown({"digest": str(digest)})
     return StoredBlob(row.digest, row.size, row.path)

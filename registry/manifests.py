@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from models import audit
 from models.access import Identity
@@ -12,7 +12,7 @@ from models.manifests import find_manifest, is_part_of_index
 from models.session import Session
 from models.tables import Account, Blob, Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob, Tag
 from models.tables.base import now
-from models.tags import alive, end_tags_of, put_tag
+from models.tags import end_tags_of, now_ms, put_tag
 from registry.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
@@ -35,21 +35,30 @@ class StoredManifest:
     content: bytes
 
 
+_SERVED = (
+    select(Manifest.repository_id, Repository.namespace_id, Manifest.digest, Manifest.media_type)
+    .join(Repository, Repository.id == Manifest.repository_id)
+    .join(Account, Account.id == Repository.namespace_id)
+    .where(Account.name == bindparam("namespace"), Repository.name == bindparam("name"), Manifest.deleted_at.is_(None))
+)
+MANIFEST_BY_DIGEST = _SERVED.where(Manifest.digest == bindparam("reference"))
+MANIFEST_BY_TAG = _SERVED.join(Tag, Tag.manifest_id == Manifest.id).where(
+    Tag.repository_id == Repository.id,
+    Tag.name == bindparam("reference"),
+    Tag.end_ms.is_(None),
+    or_(Tag.expires_ms.is_(None), Tag.expires_ms > bindparam("now_ms")),
+)
+MANIFEST_CONTENT = select(Manifest.content).where(
+    Manifest.repository_id == bindparam("repository_id"), Manifest.digest == bindparam("digest")
+)
+
+
 def fetch_manifest(session: Session, name: RepositoryName, reference: Digest | str) -> StoredManifest:
-    """The manifest that a tag or digest names; ManifestUnknown. One query."""
-    query = (
-        select(Manifest.repository_id, Repository.namespace_id, Manifest.digest, Manifest.media_type, Manifest.content)
-        .join(Repository, Repository.id == Manifest.repository_id)
-        .join(Account, Account.id == Repository.namespace_id)
-        .where(Account.name == name.namespace, Repository.name == name.name, Manifest.deleted_at.is_(None))
-    )
-    if isinstance(reference, Digest):
-        query = query.where(Manifest.digest == str(reference))
-    else:
-        query = query.join(Tag, Tag.manifest_id == Manifest.id).where(
-            Tag.repository_id == Repository.id, Tag.name == reference, alive()
-        )
-    row = session.execute(query).first()
+    """The manifest that a tag or digest names; ManifestUnknown."""
+    by_digest = isinstance(reference, Digest)
+    query = (MANIFEST_BY_DIGEST if by_digest else MANIFEST_BY_TAG).add_columns(Manifest.content)
+    values = {"namespace": name.namespace, "name": name.name, "reference": str(reference), "now_ms": now_ms()}
+    row = session.execute(query, values).first()
     if row is None:
         raise ManifestUnknown(_why_unknown(session, name, reference))
     return StoredManifest(*row)

@@ -1,6 +1,6 @@
 """The repository a registry request is about, made on the first push where that is allowed."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from config.settings import Settings
 from models.access import Identity, find_account, find_repository
@@ -13,15 +13,20 @@ from models.tables import Account, Repository, User
 from registry.errors import NameUnknown
 from registry.names import RepositoryName
 
+REPOSITORY_ID = (
+    select(Repository.id)
+    .join(Account, Account.id == Repository.namespace_id)
+    .where(
+        Account.name == bindparam("namespace"),
+        Repository.name == bindparam("name"),
+        Repository.state != "MARKED_FOR_DELETION",
+    )
+)
+
 
 def repository_id(session: Session, name: RepositoryName) -> int | None:
     """The id of the repository, if it exists; one indexed look-up."""
-    query = select(Repository.id).join(Account, Account.id == Repository.namespace_id)
-    return session.scalar(
-        query.where(
-            Account.name == name.namespace, Repository.name == name.name, Repository.state != "MARKED_FOR_DELETION"
-        )
-    )
+    return session.scalar(REPOSITORY_ID, {"namespace": name.namespace, "name": name.name})
 
 
 def existing(session: Session, name: RepositoryName) -> Repository:

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Flask
 
+from models.pulls import PullLog
 from registry.services import Services
 from registry.tokens import Tokens
 from registry.v2 import blobs, catalog, errors, manifests, tags, token, uploads
@@ -14,7 +15,7 @@ def mount(app: Flask, services: Services) -> None:
     tokens = Tokens(
         services.database, audience=settings.SERVER_HOSTNAME, lifetime_s=settings.REGISTRY_TOKEN_LIFETIME_SEC
     )
-    app.extensions["drydock.registry"] = Registry(services, tokens)
+    app.extensions["drydock.registry"] = Registry(services, tokens, PullLog(services.redis, services.database))
     v2 = Blueprint("v2", __name__, url_prefix="/v2")
     errors.register(v2)
     for part in (token, catalog, uploads, blobs, manifests, tags):

@@ -29,7 +29,7 @@ def get_blob(name: str, digest: str) -> Response:
     services = registry().services
     with services.database.read() as session:
         blob = find_blob(session, repository, Digest.parse(digest))
-    headers = _headers(blob)
+    headers = served_headers(blob.digest)
     if request.if_none_match.contains(blob.digest):
         return Response(status=304, headers=headers)
     if request.method == "HEAD":
@@ -51,11 +51,12 @@ def delete_blob(name: str, digest: str) -> Response:
     return Response(status=202, headers=API_VERSION)
 
 
-def _headers(blob: StoredBlob) -> dict[str, str]:
+def served_headers(digest: str) -> dict[str, str]:
+    """What tells a client which blob it gets."""
     return {
         **API_VERSION,
-        "Docker-Content-Digest": blob.digest,
-        "ETag": f'"{blob.digest}"',
+        "Docker-Content-Digest": digest,
+        "ETag": f'"{digest}"',
         "Accept-Ranges": "bytes",
         "Content-Type": "application/octet-stream",
         "Cache-Control": "private, max-age=31536000, immutable",

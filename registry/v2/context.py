@@ -6,6 +6,7 @@ from flask import current_app, g, request
 
 from models.access import ANONYMOUS, Identity
 from models.errors import Unauthenticated
+from models.pulls import PullLog
 from registry.names import RepositoryName
 from registry.services import Services
 from registry.tokens import Grant, Tokens
@@ -18,6 +19,7 @@ class Registry:
 
     services: Services
     tokens: Tokens
+    pulls: PullLog
 
 
 def registry() -> Registry:

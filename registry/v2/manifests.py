@@ -3,13 +3,11 @@
 from flask import Blueprint, Response, request
 
 from models import metrics
-from models.access import Identity
 from models.errors import NotFound
-from models.pulls import note_pull
 from models.session import Session
 from models.tags import remove_tag
 from registry.errors import ManifestUnknown, SizeInvalid
-from registry.manifests import StoredManifest, fetch_manifest, parse_pushed, put_manifest, remove_manifest
+from registry.manifests import fetch_manifest, parse_pushed, put_manifest, remove_manifest
 from registry.names import Digest, RepositoryName, parse_reference, parse_tag
 from registry.repositories import ensure_writable, writable
 from registry.v2.context import authorize, registry
@@ -26,17 +24,18 @@ def get_manifest(name: str, reference: str) -> Response:
     wanted = parse_reference(reference)
     with registry().services.database.read() as session:
         found = fetch_manifest(session, repository, wanted)
-    headers = {
-        **API_VERSION,
-        "Docker-Content-Digest": found.digest,
-        "ETag": f'"{found.digest}"',
-        "Content-Type": found.media_type,
-    }
+    headers = served_headers(found.digest, found.media_type)
     if request.if_none_match.contains(found.digest):
         return Response(status=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(len(found.content))})
-    _note(found, repository, reference, actor)
+    metrics.pulled()
+    registry().pulls.note(
+        actor,
+        namespace_id=found.namespace_id,
+        repository_id=found.repository_id,
+        detail=pull_detail(repository, reference, found.digest),
+    )
     return Response(found.content, headers=headers)
 
 
@@ -93,19 +92,12 @@ def _content(most: int) -> bytes:
     return content
 
 
-def _note(found: StoredManifest, repository: RepositoryName, reference: str, actor: Identity) -> None:
-    services = registry().services
-    metrics.pulled()
-    note_pull(
-        services.redis,
-        services.database,
-        actor=actor,
-        namespace_id=found.namespace_id,
-        repository_id=found.repository_id,
-        detail={
-            "namespace": repository.namespace,
-            "repo": repository.name,
-            "manifest_digest": found.digest,
-            **({} if ":" in reference else {"tag": reference}),
-        },
-    )
+def served_headers(digest: str, media_type: str) -> dict[str, str]:
+    """What tells a client which manifest it gets."""
+    return {**API_VERSION, "Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": media_type}
+
+
+def pull_detail(repository: RepositoryName, reference: str, digest: str) -> dict[str, str]:
+    """What the action log says of a pull."""
+    detail = {"namespace": repository.namespace, "repo": repository.name, "manifest_digest": digest}
+    return detail if ":" in reference else {**detail, "tag": reference}

@@ -310,6 +310,7 @@ def test_referrers_are_listed_and_filtered(registry: Registry) -> None:
 def test_pulls_are_logged_even_without_redis(registry: Registry) -> None:
     registry.push_image("v1")
     registry.call("GET", "acme/app/manifests/v1")
+    registry.app.extensions["drydock.registry"].pulls.close()
     with registry.services.database.read() as session:
         from models.tables import LogEntry  # noqa: PLC0415
 
