@@ -1,6 +1,6 @@
 """Organizations: create, change, remove, and who belongs to them."""
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import select
 
 from models import audit
 from models.access import Identity, find_account
@@ -77,16 +77,13 @@ def remove_organization(session: Session, organization: Organization, *, actor: 
 def keep_an_administrator(session: Session, organization: Account, otherwise: str) -> None:
     """Refuse a change after which no user administers the organization: Conflict, with `otherwise` as its reason."""
     session.flush()
-    left = exists().where(
-        and_(
-            Team.organization_id == organization.id,
-            Team.role == "admin",
-            TeamMember.team_id == Team.id,
-            User.id == TeamMember.account_id,
-            User.enabled,
-        )
+    administrators = (
+        select(User.id)
+        .join(TeamMember, TeamMember.account_id == User.id)
+        .join(Team, Team.id == TeamMember.team_id)
+        .where(Team.organization_id == organization.id, Team.role == "admin", User.enabled)
     )
-    if not session.scalar(select(left)):
+    if session.scalar(administrators.limit(1)) is None:
         raise Conflict(otherwise)
 
 

@@ -1,6 +1,6 @@
 """People: create, list, change, remove."""
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 
 from models import audit
 from models.access import Identity, find_account
@@ -102,7 +102,7 @@ def organizations_of(session: Session, user: User) -> list[Organization]:
 
 def _free_email(session: Session, email: str) -> str:
     check_email(email)
-    if session.scalar(select(exists().where(User.email == email))):
+    if session.scalar(select(User.id).where(User.email == email)) is not None:
         raise Conflict("The email address is already used")
     return email
 
@@ -115,9 +115,10 @@ def _organization_administered_only_by(session: Session, user: User) -> Organiza
     )
     others = (
         select(Team.organization_id)
-        .join(TeamMember, TeamMember.team_id == Team.id)
-        .join(User, User.id == TeamMember.account_id)
-        .where(Team.role == "admin", User.id != user.id)
+        .select_from(User)
+        .join(TeamMember, TeamMember.account_id == User.id)
+        .join(Team, Team.id == TeamMember.team_id)
+        .where(Team.role == "admin", User.id != user.id, User.enabled)
     )
     return session.scalar(
         select(Organization).where(Organization.id.in_(mine), Organization.id.not_in(others)).limit(1)

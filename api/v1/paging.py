@@ -11,9 +11,9 @@ from models.vault import Undecryptable, Vault
 LIFETIME_S = 2 * 24 * 3600
 
 
-def next_page(settings: Settings, after: int, query: str) -> str:
+def next_page(settings: Settings, after: int, query: str, *, lifetime_s: int = LIFETIME_S) -> str:
     """A token for what comes after row `after`; it only fits the same `query`, any text that tells lists apart."""
-    place = {"after": after, "query": query, "expires": int(time.time()) + LIFETIME_S}
+    place = {"after": after, "query": query, "expires": int(time.time()) + lifetime_s}
     return _vault(settings.page_token_key.get_secret_value()).encrypt(json.dumps(place))
 
 

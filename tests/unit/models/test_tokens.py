@@ -1,0 +1,87 @@
+"""Tokens: made once, recognized afterwards, and nothing of them kept that could be presented."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from models.access import Identity, find_account, find_repository
+from models.authentication import Superusers, identify_bearer
+from models.errors import Invalid, Unauthenticated
+from models.session import Session
+from models.tables import OAuthApplication, OAuthToken, RepositoryToken, User
+from models.tables.base import now
+from models.tokens import create_app_token, create_oauth_token, create_repository_token
+from models.users import get_user
+
+SUPERUSERS = Superusers(frozenset({"root"}))
+
+
+@pytest.fixture
+def owner(session: Session, callers: dict[str, Identity]) -> User:
+    return get_user(session, "owner")
+
+
+def test_an_access_token_is_its_user_within_its_scopes(
+    session: Session, callers: dict[str, Identity], owner: User
+) -> None:
+    token = create_oauth_token(session, owner, "repo:write,user:read", actor=callers["owner"])
+    identity = identify_bearer(session, SUPERUSERS, token)
+    assert (identity.kind, identity.name) == ("user", "owner")
+    assert identity.scopes == frozenset({"repo:write", "repo:read", "user:read"})
+    stored = session.scalars(select(OAuthToken)).one()
+    assert token not in (stored.token_hash, stored.uuid)
+    assert len(token) == 40
+
+
+def test_a_superusers_token_needs_the_scope(session: Session, callers: dict[str, Identity]) -> None:
+    root = get_user(session, "root")
+    for scopes, is_super in (("super:user", True), ("repo:admin", False)):
+        token = create_oauth_token(session, root, scopes, actor=callers["root"])
+        assert identify_bearer(session, SUPERUSERS, token).superuser is is_super
+
+
+def test_all_such_tokens_belong_to_one_application(session: Session, callers: dict[str, Identity], owner: User) -> None:
+    for _ in range(2):
+        create_oauth_token(session, owner, "repo:read", actor=callers["owner"])
+    assert len(session.scalars(select(OAuthApplication)).all()) == 1
+
+
+@pytest.mark.parametrize("scopes", ["", " ", "repo:all", "repo:read,repo:all"])
+def test_scopes_have_to_be_known(session: Session, callers: dict[str, Identity], owner: User, scopes: str) -> None:
+    with pytest.raises(Invalid, match="repo:read"):
+        create_oauth_token(session, owner, scopes, actor=callers["owner"])
+
+
+def test_tokens_expire_and_end_with_their_user(session: Session, callers: dict[str, Identity], owner: User) -> None:
+    soon = now() + timedelta(hours=1)
+    token = create_oauth_token(session, owner, "repo:read", expires_at=soon, actor=callers["owner"])
+    assert identify_bearer(session, SUPERUSERS, token).name == "owner"
+    session.scalars(select(OAuthToken)).one().expires_at = now()
+    with pytest.raises(Unauthenticated, match="expired"):
+        identify_bearer(session, SUPERUSERS, token)
+    with pytest.raises(Invalid, match="future"):
+        create_oauth_token(session, owner, "repo:read", expires_at=now(), actor=callers["owner"])
+    other = create_oauth_token(session, owner, "repo:read", actor=callers["owner"])
+    owner.enabled = False
+    with pytest.raises(Unauthenticated):
+        identify_bearer(session, SUPERUSERS, other)
+
+
+def test_only_users_have_access_tokens(session: Session, callers: dict[str, Identity]) -> None:
+    robot = find_account(session, "acme+robot")
+    assert robot
+    with pytest.raises(Invalid):
+        create_oauth_token(session, robot, "repo:read", actor=callers["owner"])
+
+
+def test_other_tokens_are_kept_as_hashes_too(session: Session, callers: dict[str, Identity], owner: User) -> None:
+    row, token = create_app_token(session, owner, "laptop", actor=callers["owner"])
+    assert row.token_hash == session.vault.fingerprint(token)
+    app = find_repository(session, "acme", "app")
+    assert app
+    kept, clear = create_repository_token(session, app, "ci", "write", actor=callers["owner"])
+    assert kept.token_hash == session.vault.fingerprint(clear)
+    assert session.scalars(select(RepositoryToken)).one().role == "write"
+    with pytest.raises(Invalid):
+        create_repository_token(session, app, "", "write", actor=callers["owner"])
