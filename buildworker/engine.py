@@ -5,6 +5,7 @@ the engine is: the connection is closed, and the engine gives up what it was doi
 """
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -29,7 +30,8 @@ from models.errors import Conflict, DomainError, Upstream
 _log = logging.getLogger(__name__)
 _PING_TIMEOUT_S = 5.0
 _SHORT_TIMEOUT_S = 120.0
-# The engine needs a moment to end the container of a build that was given up, which holds the image below it.
+# The engine needs a moment to end the container of a build that was given up, which holds the image below it. A silent
+# engine is not waited for longer either.
 _CLEANUP_S = 5.0
 _HELD = "drydock-build"
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError)
@@ -163,30 +165,25 @@ class DockerEngine:
         """While a push needs it, the image has this tag. One that another build took over meanwhile is left to it."""
         name = f"{repository}:{tag}"
         with self._client() as client:
-            # With its last tag the engine removes an image. This one stays, for further pushes, until `remove_image`.
-            client.tag(image_id, _HELD, image_id.removeprefix("sha256:"), force=True)
             client.tag(image_id, repository, tag, force=True)
-        taken = True
         try:
             yield
-        finally:
-            with self._client() as client:
-                taken = (_inspected(client, name) or {}).get("Id") != image_id
-                if not taken:
-                    _removed(client, name)
-        if taken:
-            raise Conflict(f"another build pushed {name} at the same moment; build again")
+        except BaseException:
+            with _only_logged(), self._client(_CLEANUP_S) as client:
+                _untagged(client, name, image_id)
+            raise
+        with self._client() as client:
+            if not _untagged(client, name, image_id):
+                raise Conflict(f"another build pushed {name} at the same moment; build again")
 
     def _remove_leftovers(self, output: BuildOutput) -> None:
         """Remove stages that are no part of the image, or all of them when there is no image."""
+        if not (tips := output.tips()):
+            return
         patience = _CLEANUP_S if output.image_id is None else 0.0
-        try:
-            with self._client() as client:
-                for image in reversed(output.tips()):
-                    _remove_leftover(client, image, time.monotonic() + patience)
-        except Upstream as error:
-            # The build's own result matters more; the engine keeps what it has until somebody prunes it.
-            _log.warning("layers of a build stay on the engine: %s", error.detail)
+        with _only_logged(), self._client(_CLEANUP_S) as client:
+            for image in reversed(tips):
+                _remove_leftover(client, image, time.monotonic() + patience)
 
     def _talk(
         self, start: _Start, failure: "_Failure", cancelled: Callable[[], bool], timeout_s: float | None
@@ -218,6 +215,7 @@ class DockerEngine:
     @contextmanager
     def _client(self, timeout_s: float | None = _SHORT_TIMEOUT_S) -> Iterator["_Client"]:
         """A connection. What goes wrong in an ordinary request is `Upstream`; `_talk` gets to see it as it is."""
+        self._probe()
         try:
             client = _Client(base_url=self.url, version="auto", timeout=cast(int, timeout_s))
         except DockerException as error:
@@ -235,8 +233,20 @@ class DockerEngine:
         finally:
             client.close()
 
+    def _probe(self) -> None:
+        # The SDK forgets to close a socket that it cannot connect, and does not tell why it could not.
+        path = self.url.removeprefix("unix://")
+        if path == self.url:
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_PING_TIMEOUT_S)
+            try:
+                probe.connect(path)
+            except OSError as error:
+                raise self._away(error) from error
+
     def _away(self, error: Exception) -> Upstream:
-        if "PermissionError" in str(error):
+        if isinstance(error, PermissionError):
             return Upstream(f"this user may not use the Docker engine at {self.url}: add it to the group docker")
         return Upstream(f"no Docker engine at {self.url}: start dockerd or set BUILD_ENGINE_URL")
 
@@ -299,6 +309,15 @@ class _Failure:
         return self._kind(clean(text), code)
 
 
+@contextmanager
+def _only_logged() -> Iterator[None]:
+    """For tidying up: the result of the work itself matters more than a failure in this."""
+    try:
+        yield
+    except Upstream as error:
+        _log.warning("the engine keeps what a build left: %s", error.detail)
+
+
 def _build(blocks: Iterator[bytes], registries: Registries, options: dict[str, Any]) -> _Start:
     def start(client: _Client) -> Iterator[_Message]:
         client.registries = registries
@@ -338,6 +357,14 @@ def _removed(client: _Client, image: str) -> bool:
         if error.status_code == requests.codes.conflict:
             return False
         raise
+    return True
+
+
+def _untagged(client: _Client, name: str, image_id: str) -> bool:
+    """Take the name away again; False when it is another image's now."""
+    if (_inspected(client, name) or {}).get("Id") != image_id:
+        return False
+    _removed(client, name)
     return True
 
 

@@ -1,0 +1,147 @@
+"""The engine as the worker drives it, a registry that asks for credentials, and a connection that can be cut."""
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+
+from buildworker.builder import Credentials
+from buildworker.engine import DockerEngine
+from buildworker.output import Line
+from tests.services import process
+from tests.services.docker_engine import DockerEngine as RealEngine
+from tests.services.ports import free_port, listening
+
+READER = Credentials("reader", "reader-secret")
+# bcrypt, of the password above, at its lowest cost.
+_HTPASSWD = "reader:$2b$04$drydockdrydockdrydocku7l80W/ir2G8WCHOb6aMEDxze9Zfu7F6\n"
+
+
+@pytest.fixture(scope="session")
+def engine(docker_engine: RealEngine) -> DockerEngine:
+    return DockerEngine(docker_engine.host)
+
+
+@pytest.fixture
+def images(docker_engine: RealEngine) -> Callable[[], set[str]]:
+    """The ids of all images, intermediate ones among them."""
+    return lambda: set(docker_engine.docker("images", "--all", "--quiet", "--no-trunc").split())
+
+
+@pytest.fixture
+def containers(docker_engine: RealEngine) -> Callable[[], list[str]]:
+    return lambda: docker_engine.docker("ps", "--all", "--quiet").split()
+
+
+class Project:
+    """A folder to build, and what the engine said."""
+
+    def __init__(self, engine: DockerEngine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.lines: list[Line] = []
+
+    @property
+    def output(self) -> list[str]:
+        return [line.text for line in self.lines]
+
+    def build(self, dockerfile: str, **options: object) -> str:
+        """Build on what the engine has, without a network, unless told otherwise."""
+        (self.folder / "Dockerfile").write_text(dockerfile)
+        chosen = {"pull": False, "network_mode": "none", "timeout_s": 120.0, "on_line": self.lines.append, **options}
+        return self.engine.build(self.folder, self.folder / "Dockerfile", **chosen)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def project(engine: DockerEngine, tmp_path: Path) -> Project:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Project(engine, folder)
+
+
+@pytest.fixture(scope="session")
+def private_registry() -> Iterator[str]:
+    """`host:port` of a registry that only `READER` may use."""
+    port, folder = free_port(), process.scratch_folder("private-registry")
+    passwords, file = folder / "htpasswd", folder / "config.yml"
+    passwords.write_text(_HTPASSWD)
+    config: Mapping[str, object] = {
+        "version": "0.1",
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+        "auth": {"htpasswd": {"realm": "test", "path": str(passwords)}},
+    }
+    file.write_text(yaml.safe_dump(config))
+    program = shutil.which("docker-registry") or "docker-registry"
+    server = process.start(
+        "private-registry", [program, "serve", file], ready=lambda: listening(port), scratch=[folder]
+    )
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop()
+
+
+class Relay:
+    """Stands between client and engine: forwards, falls silent, or hangs up."""
+
+    def __init__(self, engine: Path, path: Path) -> None:
+        self.url = f"unix://{path}"
+        self._engine = str(engine)
+        self._ends: list[socket.socket] = []
+        self._silent = threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def hush(self) -> None:
+        """From now on nothing gets through, and no connection ends."""
+        self._silent.set()
+
+    def cut(self) -> None:
+        """End all connections."""
+        for end in self._ends:
+            with suppress(OSError):  # it had ended
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        self.cut()
+        for end in self._ends:
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._engine)
+            self._ends += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if not self._silent.is_set():
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def relay(docker_engine: RealEngine, tmp_path: Path) -> Iterator[Relay]:
+    between = Relay(docker_engine.socket, tmp_path / "relay.sock")
+    yield between
+    between.close()
