@@ -4,6 +4,7 @@ It is the server that knows when the last byte of an answer has left, and how ma
 """
 
 import logging
+import sys
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from cli.logs import fields
 from models import metrics
+
+_log = logging.getLogger("gunicorn.access")
 
 LONGEST_PATH = 500
 _SURFACES = (("/v2/", "registry"), ("/api/", "api"), ("/webhooks/", "webhooks"))
@@ -28,26 +31,50 @@ class AccessLog(Logger):  # type: ignore[misc]
             log.handlers.clear()
             log.propagate = True
 
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """A client that stalls (STALLED_S in gunicorn.conf.py) is not an error of ours, and worth no traceback."""
+        if isinstance(sys.exception(), BlockingIOError):
+            self.error_log.info("a client was given up: it sent nothing for too long")
+        else:
+            self.error_log.exception(msg, *args, **kwargs)
+
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """Write the line of one request, without its query, which may hold secrets, and count it."""
-        path, seconds = environ.get("PATH_INFO", ""), request_time.total_seconds()
-        method, status = environ.get("REQUEST_METHOD", ""), getattr(resp, "status_code", None) or 500
-        metrics.request_finished(surface(path), method, status, seconds)
-        quiet = path in _PROBES and status < 400
-        self.access_log.log(
-            logging.DEBUG if quiet else logging.INFO,
-            "request",
-            extra=fields(
-                method=method,
-                path=_quoted(path),
-                status=status,
-                ms=round(seconds * 1000, 1),
-                bytes=0 if method == "HEAD" else resp.sent or resp.response_length or 0,  # sendfile counts nothing
-                user=environ.get("drydock.user"),
-                ip=environ.get("REMOTE_ADDR"),
-                agent=environ.get("HTTP_USER_AGENT", "")[:100],
-            ),
+        """Tell and count a request that went gunicorn's way."""
+        method = environ.get("REQUEST_METHOD", "")
+        write_line(
+            method=method,
+            path=environ.get("PATH_INFO", ""),
+            status=getattr(resp, "status_code", None) or 500,
+            seconds=request_time.total_seconds(),
+            size=0 if method == "HEAD" else resp.sent or resp.response_length or 0,  # sendfile counts nothing
+            user=environ.get("drydock.user"),
+            ip=environ.get("REMOTE_ADDR"),
+            agent=environ.get("HTTP_USER_AGENT", ""),
         )
+
+
+def write_line(
+    *, method: str, path: str, status: int, seconds: float, size: int, user: str | None, ip: str | None, agent: str
+) -> None:
+    """Write the line of one request, without its query, which may hold secrets, and count it.
+
+    `seconds` until its last byte had left, `size` of the answer's body in bytes.
+    """
+    metrics.request_finished(surface(path), method, status, seconds)
+    level = logging.DEBUG if path in _PROBES and status < 400 else logging.INFO
+    if not _log.isEnabledFor(level):
+        return
+    told = fields(
+        method=method,
+        path=_quoted(path),
+        status=status,
+        ms=round(seconds * 1000, 1),
+        bytes=size,
+        user=user,
+        ip=ip,
+        agent=agent[:100],
+    )
+    _log.log(level, "request", extra=told)
 
 
 def surface(path: str) -> str:

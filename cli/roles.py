@@ -30,6 +30,7 @@ def run_web(settings: Settings, config: Path | None) -> None:
     """Become the web server. Refused if the database is not ready for it."""
     from cli.database import migrated  # noqa: PLC0415 - what `serve` needs of this module starts without SQLAlchemy
 
+    _require_redis(settings)
     with migrated(settings):
         pass
     command = web_command()
@@ -40,6 +41,7 @@ def run_worker(settings: Settings, queues: Sequence[str] | None) -> int:
     """Work on the queues (None: all) until asked to end; the exit code."""
     from buildworker import worker  # noqa: PLC0415
 
+    _require_redis(settings)
     return worker.main(settings, queues)
 
 
@@ -47,4 +49,10 @@ def run_scheduler(settings: Settings) -> int:
     """Do what is due now and again, until asked to end; the exit code."""
     from buildworker import scheduler  # noqa: PLC0415
 
+    _require_redis(settings)
     return scheduler.main(settings)
+
+
+def _require_redis(settings: Settings) -> None:
+    if settings.redis_url is None:
+        raise Refused("No Redis is configured: set REDIS_URL. Only `drydock serve` brings one of its own.")

@@ -6,6 +6,7 @@ Everything a person may want to change is a setting (docs/configuration.md): HOS
 import os
 import shutil
 import socket
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cli.options import environ_of
 from cli.processes import die_with_parent
 from config.load import load_settings
 
-STALLED_S = 60
+STALLED_S = 120
 """How long a client may send nothing, or take nothing of what it is sent, before it is given up."""
 
 _settings = load_settings(None, os.environ)
@@ -49,30 +50,43 @@ limit_request_line = 8190
 forwarded_allow_ips = ""
 control_socket_disable = True
 
-_own_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
-if _own_metrics:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="drydock-metrics-", dir=worker_tmp_dir)
+_metrics = None
 
 
-def on_starting(server: Any) -> None:
-    """Import the application once for all workers, which build it after the fork; then wait for the gate, if any."""
+def when_ready(server: Any) -> None:
+    """With the port ours, and before there are workers: import the application once for all of them, which build it
+    after the fork; then wait for the gate, if there is one."""
+    for listener in server.LISTENERS:
+        _bound_stalls(listener)
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _make_metrics_folder()
     import cli.app  # noqa: F401, PLC0415 - not before the metrics have their folder
 
     if gate := os.environ.get("_DRYDOCK_GATE_FD"):
         os.read(int(gate), 1)  # ends when `serve` closes the other end: the database is ready
 
 
-def when_ready(server: Any) -> None:
-    """Bound what a stuck client can hold: options of the listener, which every connection inherits.
+def _bound_stalls(listener: Any) -> None:
+    """Bound what a stuck client can hold, by options that every connection inherits from the listener.
 
     SO_RCVTIMEO bounds each wait for its bytes, TCP_USER_TIMEOUT each wait for it to take ours, keep-alive finds those
     that are gone.
     """
-    wait = STALLED_S.to_bytes(8, "little") + bytes(8)  # struct timeval
-    for listener in server.LISTENERS:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_S * 1000)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", STALLED_S, 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_S * 1000)
+
+
+def _make_metrics_folder() -> str:
+    """An empty folder for the counters of all web processes, in place of the one that a killed server left behind."""
+    global _metrics  # noqa: PLW0603 - hooks have nothing else to share
+    _metrics = Path(worker_tmp_dir or tempfile.gettempdir(), f"drydock-metrics-{os.getuid()}-{_host}-{_settings.PORT}")
+    shutil.rmtree(_metrics, ignore_errors=True)
+    try:
+        _metrics.mkdir(mode=0o700)
+    except FileExistsError:  # of somebody else, whom we do not trust with it
+        _metrics = Path(tempfile.mkdtemp(prefix="drydock-metrics-", dir=worker_tmp_dir))
+    return str(_metrics)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -89,5 +103,5 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Remove the metrics' folder, if it was made here."""
-    if _own_metrics:
-        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+    if _metrics:
+        shutil.rmtree(_metrics, ignore_errors=True)
