@@ -10,7 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,7 @@ class Drydock:
         self.url = f"http://{self.registry}"
         self.admin_password = ""
         self.environment = _environment(settings)
+        self.web_ports: list[int] = []
         self.workers: list[process.Server] = []
         self.servers: list[process.Server] = []
 
@@ -59,6 +60,7 @@ class Drydock:
         """Add a web process that listens on that loopback port."""
         server = self._start("web", f"web-{port}", port=port)
         self.servers.append(server)
+        self.web_ports.append(port)
 
     def start_worker(self) -> None:
         """Add a worker process."""
@@ -75,6 +77,7 @@ class Drydock:
         arguments = ["--port", str(self.port), "--data", str(self.data)]
         server = self._start("serve", "serve", *arguments, port=self.port)
         self.servers.append(server)
+        self.web_ports = [self.port]
         self.admin_password = (self.data / "admin-password").read_text().strip()
 
     def start_proxy(self, backends: list[int]) -> None:
@@ -97,11 +100,44 @@ class Drydock:
         self.servers.remove(victim)
         self.start_worker()
 
+    def web_processes(self) -> list[int]:
+        """The processes that answer requests, those first which start the others."""
+        if self.name == "embedded":
+            return [pid for pid in process.descendants(self.servers[0].pid) if "gunicorn" in _command_line(pid)]
+        masters = [server.pid for server in self.servers if server.name in self._web_names()]
+        return [pid for master in masters for pid in (master, *process.descendants(master))]
+
+    def kill_web(self) -> None:
+        """End all web processes with SIGKILL, and return when they are there again; who starts them is as above."""
+        if self.name == "embedded":
+            _kill_tree(self.web_processes()[0])
+        else:
+            for victim in [server for server in self.servers if server.name in self._web_names()]:
+                _kill_tree(victim.pid)
+                victim.kill()
+                self.servers.remove(victim)
+            ports, self.web_ports = self.web_ports, []
+            for port in ports:
+                self.start_web(port)
+        process.wait_until(lambda: all(map(_healthy, self.web_ports)), seconds=30)
+
+    def log_size(self) -> dict[str, int]:
+        """Bytes that each process has written to its log: a mark for `log_since`."""
+        return {server.name: server.log_size() for server in self.servers}
+
+    def log_since(self, marks: Mapping[str, int]) -> str:
+        """All that the processes have written since the marks."""
+        return "".join(server.log_since(marks.get(server.name, 0)) for server in self.servers)
+
     def stop(self) -> None:
         """End every process; the data stays."""
         while self.servers:
             self.servers.pop().stop()
         self.workers.clear()
+        self.web_ports.clear()
+
+    def _web_names(self) -> set[str]:
+        return {f"web-{port}" for port in self.web_ports}
 
     def _start(self, role: str, name: str, *arguments: str, port: int | None = None) -> process.Server:
         environment = self.environment if port is None else {**self.environment, "DRYDOCK_PORT": str(port)}
@@ -216,4 +252,5 @@ def _busiest(workers: list[int]) -> int:
 def _kill_tree(pid: int) -> None:
     # From the top: nobody is left to notice and report the death of what is below.
     for victim in [pid, *process.descendants(pid)]:
-        os.kill(victim, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # the kernel was told to end some of them with their parent
+            os.kill(victim, signal.SIGKILL)

@@ -45,6 +45,10 @@ class Server:
         text = os.pread(self._log, 64 * 1024, start).decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
+    def log_since(self, mark: int) -> str:
+        """All that the server has printed since then."""
+        return os.pread(self._log, self.log_size() - mark, mark).decode(errors="replace")
+
     def kill(self) -> None:
         """End the server with SIGKILL, as a crash would; what it started is ended by the warden."""
         os.kill(self.pid, signal.SIGKILL)

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
 
 from tests.services import process
 from tests.services.ports import free_port, listening
@@ -27,6 +31,22 @@ class Bucket:
         """The server's URL; buckets are addressed by path."""
         return f"http://{self.host}:{self.port}"
 
+    def client(self) -> Any:
+        """A client of the server that may do everything, to look behind the product's back."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
     def storage_config(self) -> dict[str, list[object]]:
         """The value of `DISTRIBUTED_STORAGE_CONFIG` that makes Drydock keep its blobs here (Quay's RadosGWStorage)."""
         options = {
@@ -42,11 +62,10 @@ class Bucket:
 
 
 class S3:
-    """A running server; `root` holds one folder per bucket."""
+    """A running server."""
 
-    def __init__(self, port: int, root: Path) -> None:
+    def __init__(self, port: int) -> None:
         self._port = port
-        self._root = root
         self._numbers = count(1)
         self._keys = (secrets.token_hex(8), secrets.token_hex(16))
 
@@ -57,9 +76,9 @@ class S3:
 
     def new_bucket(self) -> Bucket:
         """An empty bucket that nothing else uses."""
-        name = f"bucket-{next(self._numbers)}"
-        (self._root / name).mkdir()
-        return Bucket("127.0.0.1", self._port, *self._keys, name)
+        bucket = Bucket("127.0.0.1", self._port, *self._keys, f"bucket-{next(self._numbers)}")
+        bucket.client().create_bucket(Bucket=bucket.name)
+        return bucket
 
 
 @contextmanager
@@ -69,12 +88,11 @@ def s3() -> Iterator[S3]:
     folder = process.scratch_folder("s3")
     root = folder / "buckets"
     root.mkdir()
-    store = S3(port, root)
+    store = S3(port)
     argv = [
         Path(sys.prefix, "bin", "rclone"),
         *("serve", "s3", root, "--addr", f"127.0.0.1:{port}", "--auth-key", store.auth_key),
-        # Buckets are made in the folder, so what the server remembers of it must not outlive them.
-        *("--config", folder / "rclone.conf", "--cache-dir", folder / "cache", "--dir-cache-time", "0s"),
+        *("--config", folder / "rclone.conf", "--cache-dir", folder / "cache"),
     ]
     server = process.start("s3", argv, ready=lambda: listening(port), scratch=[folder])
     try:
