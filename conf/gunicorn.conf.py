@@ -41,7 +41,7 @@ keepalive = 75
 # A heartbeat of the process's main thread, which takes connections and nothing else. Requests run in other threads and
 # may last for hours; what ends the stuck ones is STALLED_S.
 timeout = 30
-graceful_timeout = 3  # `serve` promises to end within five seconds
+graceful_timeout = 2  # `serve` promises to end within five seconds, also on a busy machine
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes a file of its own
 
 sendfile = True
