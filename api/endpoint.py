@@ -160,19 +160,8 @@ def _check_declared(op: object, url: str, where: str) -> None:
 
 def _bind(op: Operation) -> Callable[..., Response]:
     def handle(self: Resource, **args: Any) -> Response:
-        if not op.for_pages:
-            refuse_page_visits()
-        check_path(args)
-        g.caller = caller = identify()
-        if caller.is_anonymous and not op.allow.everywhere and not self.settings.FEATURE_ANONYMOUS_ACCESS:
-            raise caller.refuse()
-        op.allow.screen(caller)  # here too, so that nobody without any right makes writers wait
-        # Before the transaction begins: a client that sends slowly must not hold it open.
-        data = read_body() if op.body else b""
         try:
-            with _transaction() as session:
-                g.session = session
-                return _carry_out(op, self, args, data)
+            return _serve(op, self, args)
         except IntegrityError as exc:
             raise Conflict("Somebody changed the same thing at the same moment; look again and repeat") from exc
         except OperationalError as exc:
@@ -180,6 +169,21 @@ def _bind(op: Operation) -> Callable[..., Response]:
 
     handle.__doc__ = op.method.__doc__
     return handle
+
+
+def _serve(op: Operation, resource: Resource, args: dict[str, Any]) -> Response:
+    if not op.for_pages:
+        refuse_page_visits()
+    check_path(args)
+    g.caller = caller = identify()
+    if caller.is_anonymous and not op.allow.everywhere and not resource.settings.FEATURE_ANONYMOUS_ACCESS:
+        raise caller.refuse()
+    op.allow.screen(caller)  # here too, so that nobody without any right makes writers wait
+    # Before the transaction begins: a client that sends slowly must not hold it open.
+    data = read_body() if op.body else b""
+    with _transaction() as session:
+        g.session = session
+        return _carry_out(op, resource, args, data)
 
 
 def _transaction() -> AbstractContextManager[Session]:

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from flask import Blueprint, Flask
 from pydantic import Field
-from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from api.endpoint import Answer, Body, Query, Resource, Section, View, operation
 from api.rules import anyone, org_admin, user_admin
@@ -83,7 +83,7 @@ class Trouble(Resource):
         raise Upstream("the engine is away")
 
     def database(self) -> None:
-        self.session.execute(text("SELECT * FROM nowhere"))
+        raise OperationalError("SELECT", {}, ConnectionError("nowhere"))
 
     def bug(self) -> None:
         raise ValueError("a secret detail")

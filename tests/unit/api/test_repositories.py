@@ -142,7 +142,11 @@ def test_nested_names_do_not_hide_what_is_below_a_repository(api: Api, callers: 
     assert api.get("/repository/owner/deep/er/name").body["is_public"] is True
 
 
-def test_nested_names_can_be_switched_off(api: Api, callers: dict[str, Identity]) -> None:
+def test_a_slash_in_a_path_may_be_escaped(api: Api, callers: dict[str, Identity]) -> None:
+    assert api.get("/repository/acme%2Fapp", by="owner").body["name"] == "app"  # as Swagger UI sends it
+
+
+def test_nested_names_follow_rules(api: Api, callers: dict[str, Identity]) -> None:
     assert api.post("/repository", {"repository": "a/../b"}, by="owner").status == 400
     assert api.post("/repository", {"repository": "a//b"}, by="owner").status == 400
 

@@ -1,0 +1,53 @@
+"""Settings that change what the surface admits."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.factories.api import Api, make_app, make_services
+from tests.factories.world import make_world
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Api]:
+    """An installation that is closed to those without an account, and has no nested names."""
+    services = make_services(
+        tmp_path,
+        FEATURE_ANONYMOUS_ACCESS=False,
+        FEATURE_EXTENDED_REPOSITORY_NAMES=False,
+        BROWSER_API_CALLS_XHR_ONLY=False,
+        FEATURE_SUPERUSERS_FULL_ACCESS=True,
+        SERVER_HOSTNAME="registry.example:8443",
+        PREFERRED_URL_SCHEME="https",
+    )
+    with services.database.write() as session:
+        make_world(session)
+    yield Api(make_app(services), services)
+    services.close()
+
+
+def test_without_anonymous_access_public_things_need_an_account(closed: Api) -> None:
+    for path in ("/repository/acme/public", "/repository?public=true", "/organization/acme"):
+        assert closed.get(path).status == 401
+        assert closed.get(path, by="stranger").status == 200
+    assert closed.get("/discovery").status == 200
+    assert closed.get("/error/not_found").status == 200
+
+
+def test_without_nested_names_none_are_made(closed: Api) -> None:
+    assert closed.post("/repository", {"repository": "a/b"}, by="owner").status == 400
+    assert closed.post("/repository", {"repository": "a"}, by="owner").status == 201
+
+
+def test_browsers_may_be_let_in(closed: Api) -> None:
+    headers = {"User-Agent": "Mozilla/5.0"}
+    assert closed.get("/user/", headers=headers).body["error_type"] == "invalid_token"
+
+
+def test_addresses_in_answers_are_those_of_the_installation(closed: Api) -> None:
+    document = closed.get("/discovery").body
+    assert (document["host"], document["schemes"]) == ("registry.example:8443", ["https"])
+    problem = closed.get("/user/")
+    assert problem.body["type"] == "https://registry.example:8443/api/v1/error/invalid_token"
+    assert problem.headers["WWW-Authenticate"] == 'Bearer realm="registry.example:8443"'
