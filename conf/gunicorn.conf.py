@@ -33,7 +33,7 @@ _inherited = os.environ.get("_DRYDOCK_LISTEN_FD")
 bind = f"fd://{_inherited}" if _inherited else f"{_host}:{_settings.PORT}"
 backlog = 2048
 
-worker_class = "gthread"
+worker_class = "cli.web_worker.Worker"  # gthread, with a short way for hot requests
 workers = _settings.WEB_WORKERS
 threads = _settings.WEB_THREADS
 worker_connections = 1000

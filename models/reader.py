@@ -5,9 +5,11 @@ A Reader belongs to one thread. It sees every commit made before the query, like
 
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Select
+from sqlalchemy import ClauseElement
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from models.errors import Upstream
 from models.session import Database
@@ -22,8 +24,8 @@ TIMEOUT_MS = 2000
 class Prepared:
     """A query compiled once for the database it will run on."""
 
-    def __init__(self, database: Database, query: Select[Any]) -> None:
-        compiled = query.compile(dialect=database.engine.dialect)
+    def __init__(self, database: Database, query: ClauseElement) -> None:
+        compiled = cast(SQLCompiler, query.compile(dialect=database.engine.dialect))
         self.sql = str(compiled)
         self._compiled = compiled
         self._positions = compiled.positiontup
@@ -45,32 +47,31 @@ class Reader:
 
     def first(self, query: Prepared, **values: Any) -> Any:
         """The first row, as a tuple, or None."""
-        return self._run(query, values).fetchone()
+        rows = self.all(query, **values)
+        return rows[0] if rows else None
 
     def all(self, query: Prepared, **values: Any) -> list[Any]:
         """Every row."""
-        return list(self._run(query, values).fetchall())
-
-    def _run(self, query: Prepared, values: dict[str, Any]) -> Any:
         if time.monotonic() - self._failed_at < PAUSE_S:
             raise Upstream("the database did not answer a moment ago")
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            return self._connection.execute(query.sql, query.arguments(values))
-        except self._error as exc:
+            cursor = self._connection.dbapi_connection.execute(query.sql, query.arguments(values))
+            return list(cursor.fetchall())
+        except (self._error, SQLAlchemyError) as exc:
             log.warning("a hot read failed: %s", type(exc).__name__)
             self._failed_at = time.monotonic()
             self.close()
             raise Upstream("the database does not answer") from exc
 
     def _connect(self) -> Any:
-        fairy = self._database.engine.raw_connection()
-        fairy.detach()
-        connection: Any = fairy.driver_connection
+        connection = self._database.engine.raw_connection()
+        connection.detach()
         if not self._database.is_sqlite:
-            connection.autocommit = True
-            connection.execute(f"SET statement_timeout = {TIMEOUT_MS}")
+            driver: Any = connection.dbapi_connection
+            driver.autocommit = True
+            driver.execute(f"SET statement_timeout = {TIMEOUT_MS}")
         return connection
 
     def close(self) -> None:

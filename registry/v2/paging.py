@@ -25,6 +25,10 @@ def page(body: dict[str, object], names: list[str], size: int, more: bool) -> Re
     response = jsonify(body)
     response.headers.update(API_VERSION)
     if more and names:
-        query = urlencode({"n": size, "last": names[-1]})
-        response.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+        response.headers["Link"] = next_link(request.path, size, names[-1])
     return response
+
+
+def next_link(path: str, size: int, last: str) -> str:
+    """The Link header that leads to the page behind `last`."""
+    return f'<{path}?{urlencode({"n": size, "last": last})}>; rel="next"'

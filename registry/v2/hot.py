@@ -1,0 +1,198 @@
+"""The requests that make up nearly all traffic, answered without the web framework: GET and HEAD of manifests, small
+blobs and tag lists, and the ping.
+
+Only successes are answered here. Whatever is unusual (no token, nothing there, a range, a database that does not
+answer) is left to the views, which say the same in every other case; `tests/unit/registry/test_v2_hot.py` holds the two
+together. Not thread-safe: each server thread that answers this way has a HotPath of its own.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from models import metrics
+from models.errors import DomainError
+from models.reader import Prepared, Reader
+from models.tags import TAG_NAMES, now_ms
+from registry.blobs import BLOB_IN_REPOSITORY
+from registry.manifests import MANIFEST_BY_DIGEST, MANIFEST_BY_TAG, MANIFEST_CONTENT
+from registry.names import Digest, Malformed, RepositoryName, parse_reference
+from registry.repositories import REPOSITORY_ID
+from registry.tokens import Grant
+from registry.v2.blobs import served_headers as blob_headers
+from registry.v2.context import Registry
+from registry.v2.errors import API_VERSION
+from registry.v2.manifests import pull_detail
+from registry.v2.manifests import served_headers as manifest_headers
+from registry.v2.paging import MOST, next_link
+from storage.driver import StorageError
+
+SMALL = 256 << 10
+"""Bytes up to which a blob is read and sent in one piece."""
+CACHED_BYTES = 32 << 20
+_ROUTE = re.compile(r"/v2/(?:([a-z0-9._/-]+)/(?:(manifests|blobs)/([A-Za-z0-9._:-]+)|(tags/list)))?")
+
+
+@dataclass(frozen=True)
+class HotRequest:
+    """A GET or HEAD without a body. `headers` have lower-case names; `query` is as sent, `ip` the client's address."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    ip: str
+
+
+@dataclass(frozen=True)
+class HotAnswer:
+    """A complete answer. `length` is what Content-Length says; of a HEAD, `body` is empty."""
+
+    headers: dict[str, str]
+    body: bytes
+    length: int
+    user: str | None
+
+
+class HotPath:
+    """Answers what it can; None means that the views shall answer."""
+
+    def __init__(self, registry: Registry) -> None:
+        database, services = registry.services.database, registry.services
+        self._registry = registry
+        self._reader = Reader(database)
+        self._by_tag = Prepared(database, MANIFEST_BY_TAG)
+        self._by_digest = Prepared(database, MANIFEST_BY_DIGEST)
+        self._content = Prepared(database, MANIFEST_CONTENT)
+        self._blob = Prepared(database, BLOB_IN_REPOSITORY)
+        self._repository = Prepared(database, REPOSITORY_ID)
+        self._tag_names = Prepared(database, TAG_NAMES)
+        self._contents = _Contents(CACHED_BYTES)
+        redirects = services.storage.url("blobs/any", expires_s=60) is not None
+        self._sends_blobs = services.settings.FEATURE_PROXY_STORAGE or not redirects
+
+    def answer(self, request: HotRequest) -> HotAnswer | None:
+        """The answer to a request that can be served at once."""
+        route = _ROUTE.fullmatch(request.path)
+        if route is None or "range" in request.headers or "if-none-match" in request.headers:
+            return None
+        try:
+            held = self._grant(request)
+            return None if held is None else self._serve(request, held, route)
+        except (DomainError, StorageError, Malformed):
+            return None  # the views find the same error and tell the client
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _grant(self, request: HotRequest) -> Grant | None:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        return self._registry.tokens.verify(token.strip()) if kind.lower() == "bearer" else None
+
+    def _serve(self, request: HotRequest, held: Grant, route: re.Match[str]) -> HotAnswer | None:
+        name, kind, reference, tags = route.groups()
+        if name is None:
+            return _answer(request, held, {**API_VERSION, "Content-Type": "application/json"}, b"{}\n")
+        if not held.allows(name, "pull"):
+            return None
+        repository = RepositoryName.parse(name)
+        if tags:
+            return self._list_tags(request, held, repository)
+        if request.query:
+            return None
+        if kind == "blobs":
+            return self._get_blob(request, held, repository, Digest.parse(reference))
+        return self._get_manifest(request, held, repository, reference)
+
+    def _get_manifest(
+        self, request: HotRequest, held: Grant, repository: RepositoryName, reference: str
+    ) -> HotAnswer | None:
+        wanted = parse_reference(reference)
+        query = self._by_digest if isinstance(wanted, Digest) else self._by_tag
+        row = self._reader.first(
+            query, namespace=repository.namespace, name=repository.name, reference=reference, now_ms=now_ms()
+        )
+        if row is None:
+            return None
+        repository_id, namespace_id, digest, media_type = row
+        content = self._contents.get(digest)
+        if content is None:
+            found = self._reader.first(self._content, repository_id=repository_id, digest=digest)
+            if found is None:
+                return None
+            content = self._contents.put(digest, bytes(found[0]))
+        if request.method == "GET":
+            metrics.pulled()
+            self._registry.pulls.note(
+                held.identity.at(request.ip),
+                namespace_id=namespace_id,
+                repository_id=repository_id,
+                detail=pull_detail(repository, reference, digest),
+            )
+        return _answer(request, held, manifest_headers(digest, media_type), content)
+
+    def _get_blob(
+        self, request: HotRequest, held: Grant, repository: RepositoryName, digest: Digest
+    ) -> HotAnswer | None:
+        row = self._reader.first(self._blob, namespace=repository.namespace, name=repository.name, digest=str(digest))
+        if row is None:
+            return None
+        digest_text, size, path = row
+        headers = blob_headers(digest_text)
+        if request.method == "HEAD":
+            return HotAnswer(headers, b"", size, held.identity.name)
+        if size > SMALL or not self._sends_blobs:
+            return None
+        with self._registry.services.storage.open(path) as stream:
+            content = stream.read(size)
+        if len(content) != size:
+            return None
+        metrics.blob_bytes("out", size)
+        return _answer(request, held, headers, content)
+
+    def _list_tags(self, request: HotRequest, held: Grant, repository: RepositoryName) -> HotAnswer | None:
+        asked = dict(parse_qsl(request.query))
+        count = asked.pop("n", str(MOST))
+        last = asked.pop("last", "")
+        if asked or not count.isascii() or not count.isdigit() or not 0 < int(count[:9]) <= MOST:
+            return None
+        size = int(count)
+        row = self._reader.first(self._repository, namespace=repository.namespace, name=repository.name)
+        if row is None:
+            return None
+        rows = self._reader.all(self._tag_names, repository_id=row[0], after=last, now_ms=now_ms(), most=size + 1)
+        names = [name for (name,) in rows[:size]]
+        headers = {**API_VERSION, "Content-Type": "application/json"}
+        if len(rows) > size:
+            headers["Link"] = next_link(request.path, size, names[-1])
+        body = json.dumps({"name": str(repository), "tags": names}, separators=(",", ":")) + "\n"
+        return _answer(request, held, headers, body.encode())
+
+
+class _Contents:
+    """The manifests read last, by digest, up to a number of bytes. What a digest names never changes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, digest: str) -> bytes | None:
+        content = self._kept.get(digest)
+        if content is not None:
+            self._kept.move_to_end(digest)
+        return content
+
+    def put(self, digest: str, content: bytes) -> bytes:
+        self._kept[digest] = content
+        self._size += len(content)
+        while self._size > self._most:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= len(oldest)
+        return content
+
+
+def _answer(request: HotRequest, held: Grant, headers: dict[str, str], body: bytes) -> HotAnswer:
+    return HotAnswer(headers, b"" if request.method == "HEAD" else body, len(body), held.identity.name)
