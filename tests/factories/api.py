@@ -13,7 +13,7 @@ from config.settings import Settings
 from models.access import find_account
 from models.authentication import Superusers
 from models.session import Database
-from models.tables import Base, User
+from models.tables import Account, Base, User
 from models.vault import Vault
 from registry.services import Services
 from storage.memory import MemoryStorage
@@ -44,7 +44,10 @@ def make_app(services: Services) -> Flask:
 
 
 def empty(database: Database) -> None:
-    """Delete every row."""
+    """Delete every row, if there are any."""
+    with database.read() as session:
+        if session.query(Account.id).first() is None:
+            return
     with database.write() as session:
         for table in reversed(Base.metadata.sorted_tables):
             session.execute(table.delete())

@@ -13,15 +13,9 @@ from tests.factories.world import make_world
 
 
 @pytest.fixture
-def woken() -> list[tuple[str, str]]:
-    """The wake-ups that were sent: queue and job uuid."""
-    return []
-
-
-@pytest.fixture
-def database(tmp_path: Path, woken: list[tuple[str, str]]) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[Database]:
     """An empty database of this test's own."""
-    database = _create(tmp_path, woken)
+    database = _create(tmp_path)
     yield database
     database.dispose()
 
@@ -29,7 +23,7 @@ def database(tmp_path: Path, woken: list[tuple[str, str]]) -> Iterator[Database]
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """An empty database that nobody commits anything to."""
-    database = _create(tmp_path_factory.mktemp("data"), [])
+    database = _create(tmp_path_factory.mktemp("data"))
     yield database
     database.dispose()
 
@@ -47,9 +41,7 @@ def callers(session: Session) -> dict[str, Identity]:
     return make_world(session)
 
 
-def _create(folder: Path, woken: list[tuple[str, str]]) -> Database:
-    database = Database(
-        f"sqlite:///{folder / 'drydock.db'}", Vault(["a key"]), on_wake=lambda queue, uuid: woken.append((queue, uuid))
-    )
+def _create(folder: Path) -> Database:
+    database = Database(f"sqlite:///{folder / 'drydock.db'}", Vault(["a key"]))
     Base.metadata.create_all(database.engine)
     return database
