@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, select
 
 from config.settings import Settings
 from models.access import Identity, find_account, find_repository
-from models.errors import ReadOnly
+from models.errors import Conflict, ReadOnly
 from models.names import is_namespace
 from models.organizations import create_organization
 from models.repositories import create_repository
@@ -70,7 +70,10 @@ def ensure_writable(database: Database, settings: Settings, name: RepositoryName
         )
         return repository.id
 
-    return database.apply(create)
+    try:
+        return database.apply(create)
+    except Conflict:  # another push came between two looks of this one, which sees now what that has made
+        return database.apply(create)
 
 
 def may_create_namespace(session: Session, settings: Settings, namespace: str, caller: Identity) -> bool:
