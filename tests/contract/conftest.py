@@ -1,6 +1,7 @@
 """The REST surface on a database that holds the small company of tests/factories/world.py."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -20,6 +21,12 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 @pytest.fixture(scope="session")
 def app(services: Services) -> Flask:
     return make_app(services)
+
+
+@pytest.fixture(scope="session")
+def document(app: Flask) -> Any:
+    """The Swagger document."""
+    return app.test_client().get("/api/v1/discovery").get_json()
 
 
 @pytest.fixture

@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.factories.api import Api
-
 FACTS = json.loads(Path(__file__).with_name("operations.json").read_text())
 SCOPE_DIFFERS = {
     "getOrgRobotPermissions": "org:admin",  # the robots of an organization are its administrators' affair
     "getOrganizationTeamPermissions": "org:admin",  # Quay names none and demands it
 }
-
-
-@pytest.fixture
-def document(api: Api) -> Any:
-    return api.get("/discovery").body
 
 
 def test_every_operation_is_one_of_quays(document: Any) -> None:
