@@ -30,7 +30,6 @@ MACHINE_PATHS = [
     for parts in [("", "work", "main"), ("", "work", "shared"), ("", "opt", "pypi"), ("", "opt", "wheels")]
 ]
 HOME_FOLDER = re.compile(r"(?<![\w.])/(?:root/\.|home/(?!<|\$|user\b)\w+/)")
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
 
 
 def tracked_files() -> list[str]:
@@ -73,27 +72,3 @@ def test_no_tracked_file_is_a_secret_or_a_large_binary() -> None:
     names = tracked_files()
     assert [name for name in names if Path(name).suffix in suspicious] == []
     assert [name for name in names if (ROOT / name).stat().st_size > 1_000_000] == []
-
-
-@pytest.mark.parametrize("lock", LOCKS)
-def test_every_locked_package_has_an_exact_version_and_hashes(lock: str) -> None:
-    entries = re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip())
-    packages = [entry for entry in entries if not entry.startswith("#")]
-    assert len(packages) > 30
-    wrong = [
-        entry.split()[0]
-        for entry in packages
-        if not re.match(r"[\w.-]+==[\w.!+]+( ; [^\n]+)? \\\n +--hash=sha256:", entry)
-    ]
-    assert wrong == []
-
-
-@pytest.mark.parametrize("lock", LOCKS)
-def test_locks_say_what_is_installed_and_not_from_where(lock: str) -> None:
-    text = (ROOT / lock).read_text()
-    assert not re.search(r"://|(?m:^-)|@ ", text)
-
-
-def test_the_development_lock_contains_the_runtime_lock() -> None:
-    runtime, development = (set(re.findall(r"(?m)^[\w.-]+==\S+", (ROOT / lock).read_text())) for lock in LOCKS)
-    assert runtime <= development
