@@ -6,7 +6,9 @@ Losing one loses nothing: the `job` row is the truth, and the scheduler wakes ag
 import logging
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
 
@@ -40,4 +42,7 @@ def open_redis(settings: Settings) -> Redis:
     """The Redis of this installation; `serve` has put the address of its private one into the settings."""
     if settings.redis_url is None:
         raise ValueError("no Redis is configured: set REDIS_URL or BUILDLOGS_REDIS")
-    return Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=10, socket_connect_timeout=2)
+    # One more try at once: a connection that was idle may be dead, a server that is down stays down for a request.
+    again = Retry(NoBackoff(), 1)
+    url = settings.redis_url.get_secret_value()
+    return Redis.from_url(url, socket_timeout=10, socket_connect_timeout=2, retry=again)

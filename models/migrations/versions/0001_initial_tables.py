@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
         sa.UniqueConstraint("name", name=op.f("uq_account_name")),
         sa.UniqueConstraint("uuid", name=op.f("uq_account_uuid")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("account") as batch_op:
         batch_op.create_index(batch_op.f("ix_account_owner_id"), ["owner_id"])
@@ -194,6 +195,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_repository")),
         sa.UniqueConstraint("namespace_id", "name", name=op.f("uq_repository_namespace_id_name")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("repository") as batch_op:
         batch_op.create_index(
@@ -255,7 +257,7 @@ def upgrade() -> None:
         sa.Column("config_media_type", sa.String(length=255), nullable=True),
         sa.Column("subject", sa.String(length=140), nullable=True),
         sa.Column("annotations", sa.JSON(), nullable=True),
-        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("image_size", sa.BigInteger(), nullable=False),
         sa.Column("is_index", sa.Boolean(), nullable=False),

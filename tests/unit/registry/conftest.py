@@ -147,6 +147,7 @@ def registry(database: Database, tmp_path: Path) -> Iterator[Registry]:
     app = Flask("registry under test")
     v2.mount(app, services)
     yield Registry(app, services)
+    app.extensions["drydock.registry"].pulls.close()
     services.redis.close()
 
 
