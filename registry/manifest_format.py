@@ -44,6 +44,7 @@ class ParsedManifest:
 
     media_type: str
     blobs: list[Reference] = field(default_factory=list)
+    """The config, then the layers."""
     children: list[Reference] = field(default_factory=list)
     subject: str | None = None
     artifact_type: str | None = None
@@ -56,8 +57,8 @@ class ParsedManifest:
 
     @property
     def image_size(self) -> int:
-        """Bytes of its layers and config, compressed, as pulled."""
-        return sum(blob.size for blob in self.blobs)
+        """Bytes of its layers, compressed; of an index, 0. Quay shows it as a tag's size."""
+        return sum(layer.size for layer in self.blobs[1:])
 
 
 def parse_manifest(content: bytes, content_type: str | None) -> ParsedManifest:
