@@ -85,7 +85,10 @@ def _token(identity: Identity, scopes: list[str]) -> Response:
 
 
 def _granted(session: Session, identity: Identity, text: str, actions: set[str]) -> frozenset[str]:
-    """The actions of those asked for that the caller may do. Who may create the repository may push to it."""
+    """The actions of those asked for that the caller may do.
+
+    Who may create the repository may push to it, and be told that there is none.
+    """
     try:
         name = RepositoryName.parse(text)
     except Malformed:
@@ -97,7 +100,7 @@ def _granted(session: Session, identity: Identity, text: str, actions: set[str])
             allowed = may_create_namespace(session, registry().services.settings, name.namespace, identity)
         else:
             allowed = may_create_in(session, identity, owner)
-        return frozenset(actions & {"pull", "push"}) if allowed and "push" in actions else frozenset()
+        return frozenset(actions & {"pull", "push"}) if allowed else frozenset()
     granted = set()
     if "pull" in actions and may(session, identity, repository, "read"):
         granted.add("pull")

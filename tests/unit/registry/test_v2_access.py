@@ -91,13 +91,21 @@ def test_anyone_pulls_what_is_public_and_nobody_else_what_is_private(registry: R
 
 
 def test_several_scopes_in_one_token(registry: Registry, public: str) -> None:
-    token = registry.token("acme+ci", "repository:acme/a:pull,push repository:acme/b:pull", f"repository:{public}:pull")
+    scopes = ("repository:acme/a:pull,push repository:elsewhere/b:pull", f"repository:{public}:pull")
+    token = registry.token("acme+ci", *scopes)
     access = registry.app.extensions["drydock.registry"].tokens.verify(token).access
     assert {name: sorted(found) for name, found in access.items()} == {
         "acme/a": ["pull", "push"],
-        "acme/b": [],
+        "elsewhere/b": [],
         public: ["pull"],
     }
+
+
+def test_who_may_create_a_repository_learns_that_there_is_none(registry: Registry) -> None:
+    answer = registry.call("GET", "acme/absent/manifests/latest", user="acme+ci")
+    assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
+    answer = registry.call("GET", "acme/absent/manifests/latest", user="stranger+bot")
+    assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (403, "DENIED")
 
 
 def test_without_a_token_the_challenge_names_the_scope(registry: Registry) -> None:
