@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LABEL = "drydock.job"
 """On everything that a build makes on the engine: the job's uuid."""
 PUSH_TRIES = 3
-_PUSH_PAUSE_S = 3.0
+_PUSH_PAUSE_S = 1.0
 
 
 class SourceFailed(DomainError):

@@ -46,6 +46,7 @@ class BuildLog:
         self._file = file.open("a+b")
         self._lock = threading.Lock()
         self._room = max_bytes
+        self._full = False
         self._max_bytes = max_bytes
         self._secrets: list[str] = []
         self._copy = _LiveCopy(redis, uuid, file)
@@ -125,14 +126,13 @@ class BuildLog:
 
     def _append(self, entry: dict[str, Any], *, always: bool) -> None:
         line = json.dumps(entry, ensure_ascii=False).encode(errors="replace") + b"\n"
-        fits = len(line) <= self._room
-        if not fits and not always:
-            if self._room <= 0:
+        if not always and (self._full or len(line) > self._room):
+            if self._full:
                 return
+            self._full = True
             limit = format_size(self._max_bytes)
             note = f"The log has reached its limit of {limit} bytes (BUILD_MAX_LOG_BYTES); further output is not kept."
             line = json.dumps({"message": note}).encode() + b"\n"
-            self._room = 0
         self._room -= len(line)
         self._file.write(line)
         self._file.flush()

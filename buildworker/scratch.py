@@ -43,9 +43,9 @@ def _is_abandoned(path: Path) -> bool:
     try:
         if time.time() - path.stat().st_mtime < _YOUNG_S:
             return False  # perhaps not locked yet
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False  # removed meanwhile
+        return path.exists()  # its process died before it could lock it, or has just removed it
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

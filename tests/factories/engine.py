@@ -28,7 +28,7 @@ class MemoryEngine:
     """A `builder.Engine`. `private` images need these credentials, any other can be pulled by anybody.
 
     `RUN echo TEXT`, `RUN exit CODE`, `RUN leak` (prints all passwords it was given), `RUN wait` (until `gate` is set),
-    `RUN crash` (fails as no engine should). While `away` it does not answer; `full` registries take no pushes.
+    `RUN crash` (fails as no engine should). While `away` it does not answer; `refusals` pushes will fail.
     """
 
     private: Mapping[str, Credentials] = field(default_factory=dict)
