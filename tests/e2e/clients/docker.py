@@ -1,0 +1,26 @@
+"""What tests do with the docker client again and again."""
+
+from tests.services.docker_engine import DockerEngine
+from tests.services.drydock import Drydock
+
+
+def log_in(engine: DockerEngine, drydock: Drydock, name: str, password: str) -> None:
+    """`docker login`; fails with what docker says."""
+    said = engine.docker("login", "--username", name, "--password-stdin", drydock.registry, stdin=password.encode())
+    assert "Login Succeeded" in said
+
+
+def push_base(engine: DockerEngine, drydock: Drydock, *references: str) -> None:
+    """Push the image `base:latest` under these names, `namespace/repository:tag`."""
+    for reference in references:
+        engine.docker("tag", "base:latest", f"{drydock.registry}/{reference}")
+        engine.docker("push", f"{drydock.registry}/{reference}")
+
+
+def forget_images(engine: DockerEngine, drydock: Drydock) -> None:
+    """Remove all images of the registry from the engine."""
+    listed = engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}@{{.Digest}}", f"{drydock.registry}/*/*")
+    for line in set(listed.split()):
+        name, _, digest = line.partition("@")
+        repository, _, tag = name.rpartition(":")
+        engine.docker("rmi", "--force", f"{repository}@{digest}" if tag == "<none>" else name)
