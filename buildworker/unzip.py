@@ -1,11 +1,13 @@
 """Unpacking a zip archive."""
 
 import calendar
+import errno
 import io
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from buildworker.tree import Limits, Tree, shown
 from models.errors import Invalid
@@ -28,10 +30,8 @@ def unzip(raw: io.FileIO, tree: Tree, limits: Limits) -> None:
 
 
 def _opened(file: "_Bounded") -> zipfile.ZipFile:
-    try:
+    with _refusing("the zip archive is broken or incomplete"):
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise Invalid("the zip archive is broken or incomplete") from error
     file.opening = False
     return archive
 
@@ -63,12 +63,22 @@ def _target(entry: zipfile.ZipInfo, name: str, archive: zipfile.ZipFile) -> str:
 def _content(entry: zipfile.ZipInfo, name: str, archive: zipfile.ZipFile) -> Iterator[bytes]:
     if entry.compress_type not in _METHODS:
         raise Invalid(f"the archive's entry {shown(name)} is compressed by an unusual method; use deflate")
+    with _refusing(f"the archive's entry {shown(name)} is broken or incomplete"), archive.open(entry) as file:
+        while block := file.read(_BLOCK):
+            yield block
+
+
+@contextmanager
+def _refusing(detail: str) -> Iterator[None]:
+    """Say `detail` of whatever zipfile finds wrong, which differs from one Python to the next."""
     try:
-        with archive.open(entry) as file:
-            while block := file.read(_BLOCK):
-                yield block
+        yield
     except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, ValueError, RuntimeError) as error:
-        raise Invalid(f"the archive's entry {shown(name)} is broken or incomplete") from error
+        raise Invalid(detail) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the file's beginning
+            raise
+        raise Invalid(detail) from error
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

@@ -4,39 +4,22 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import cycle, islice
+from itertools import cycle
 
 import pytest
 
 from storage.driver import NotFound, State, StorageDriver, StorageError, UploadBusy, UploadLost
+from tests.factories.streams import MIB, content, pieces
 
 Case = Callable[[StorageDriver], None]
 CASES: list[Case] = []
-
-MIB = 1 << 20
-_PATTERN = hashlib.shake_256(b"storage").digest(MIB + 7)
 
 
 def case(check: Case) -> Case:
     CASES.append(check)
     return check
-
-
-def content(size: int, seed: int = 0) -> bytes:
-    """Bytes that differ from place to place, so that nothing can be exchanged or repeated unseen."""
-    start = seed * 1009 % len(_PATTERN)
-    return (_PATTERN[start:] + _PATTERN * (size // len(_PATTERN) + 1))[:size]
-
-
-def pieces(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
-    at = 0
-    for size in sizes:
-        if at >= len(data):
-            return
-        yield data[at : at + size]
-        at += size
 
 
 def kept(state: State) -> State:
@@ -398,11 +381,3 @@ def _digest(storage: StorageDriver, path: str) -> bytes:
         while block := stream.read(MIB):
             digest.update(block)
     return digest.digest()
-
-
-def zeros(size: int, chunk: int = 65_536) -> Iterator[bytes]:
-    """`size` bytes in chunks that take no memory of their own."""
-    whole, rest = divmod(size, chunk)
-    block = bytes(chunk)
-    yield from islice(cycle([block]), whole)
-    yield block[:rest]

@@ -14,7 +14,7 @@ SIZE_MIB = 600
 PROGRAM = """
 import json, pathlib, resource, sys
 from storage.opening import open_storage
-from tests.storage_suite import zeros
+from tests.factories.streams import zeros
 
 def peak_kib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,8 +10,9 @@ import pytest
 
 from storage.driver import StorageError, UploadLost
 from storage.s3 import S3Storage
+from tests.factories.streams import MIB, content
 from tests.integration.storage.conftest import SECRET_KEY
-from tests.storage_suite import CASES, MIB, Case, content, kept, upload
+from tests.storage_suite import CASES, Case, kept, upload
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)

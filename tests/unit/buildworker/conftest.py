@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories.archives import Room
+
 Script = Callable[[socket.socket, bytes], None]
 
 
@@ -99,3 +101,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*command, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
     both.write_bytes(key.read_bytes() + cert.read_bytes())
     return both
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    """A folder to unpack archives into."""
+    return Room(tmp_path)

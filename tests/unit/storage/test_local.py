@@ -12,7 +12,8 @@ import pytest
 
 from storage.driver import StorageError, UploadBusy, UploadLost
 from storage.local import LocalStorage
-from tests.storage_suite import CASES, MIB, Case, content, upload
+from tests.factories.streams import MIB, content
+from tests.storage_suite import CASES, Case, upload
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)

@@ -6,7 +6,7 @@ import pytest
 
 from storage.driver import StorageError
 from storage.parts import MIB, MOST_PARTS, SHORT_PARTS, SMALLEST, Part, part_size, split
-from tests.storage_suite import content, pieces, zeros
+from tests.factories.streams import content, pieces, zeros
 
 TIB = 1 << 40
 
