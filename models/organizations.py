@@ -6,6 +6,7 @@ from models import audit
 from models.access import Identity, find_account
 from models.errors import Conflict
 from models.names import check_email, check_namespace
+from models.removal import remove_account
 from models.session import Session
 from models.tables import Account, Organization, Team, TeamMember, User
 
@@ -71,7 +72,7 @@ def remove_organization(session: Session, organization: Organization, *, actor: 
     """Remove the organization with its repositories, robots and teams. Quay operation deleteAdminedOrganization."""
     audit.record(session, "org_delete", actor=actor, namespace=organization)
     session.flush()
-    session.delete(organization)
+    remove_account(session, organization)
 
 
 def keep_an_administrator(session: Session, organization: Account, otherwise: str) -> None:

@@ -15,6 +15,7 @@ from models.access import (
 )
 from models.errors import Conflict, Invalid
 from models.names import check_repository
+from models.removal import take_repository
 from models.session import Session
 from models.tables import Account, Permission, Repository, Star, Tag
 
@@ -122,7 +123,7 @@ def remove_repository(session: Session, repository: Repository, *, actor: Identi
     """Remove the repository with all it holds; bytes go when nothing else needs them. Quay's deleteRepository."""
     audit.record(session, "delete_repo", actor=actor, repository=repository)
     session.flush()
-    session.delete(repository)
+    take_repository(session, repository)
 
 
 def list_repository_names(session: Session, caller: Identity, *, after: str = "", limit: int) -> list[str]:

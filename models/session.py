@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, orm
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from models.vault import Vault
 
@@ -26,6 +26,8 @@ SQLITE_PRAGMAS = (
 
 
 COLLISIONS = 3
+_CONFLICTS = frozenset({"40P01", "40001"})
+"""PostgreSQL's codes for a deadlock and for a transaction that must be repeated."""
 T = TypeVar("T")
 
 
@@ -99,7 +101,7 @@ class Database:
     def apply(self, work: Callable[[Session], T]) -> T:
         """Do `work` in a transaction that commits, again if another one did the same thing at the same moment.
 
-        For work that is safe to repeat from the start: what it collided with is then there to be found.
+        For work that is safe to repeat from the start: what it collided with is then there to be found, or gone.
         """
         for _ in range(COLLISIONS):
             try:
@@ -107,6 +109,9 @@ class Database:
                     return work(session)
             except IntegrityError:
                 continue
+            except OperationalError as exc:
+                if getattr(exc.orig, "sqlstate", None) not in _CONFLICTS:
+                    raise
         with self.write() as session:
             return work(session)
 

@@ -7,6 +7,7 @@ from models.access import Identity, find_account
 from models.errors import Conflict, Invalid, NotFound
 from models.names import check_email, check_namespace
 from models.passwords import hash_password
+from models.removal import remove_account
 from models.session import Session
 from models.tables import Organization, Team, TeamMember, User
 
@@ -86,7 +87,7 @@ def remove_user(session: Session, user: User, *, actor: Identity) -> None:
         raise Conflict(f"{user.name} is the only administrator of organization {orphan.name}")
     audit.record(session, "user_delete", actor=actor, namespace=user, username=user.name)
     session.flush()
-    session.delete(user)
+    remove_account(session, user)
 
 
 def organizations_of(session: Session, user: User) -> list[Organization]:

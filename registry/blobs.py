@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, exists, select, update
 
 from models.access import Identity, visible_repositories
-from models.dialect import insert_new
+from models.dialect import upsert
 from models.session import Session
 from models.tables import Account, Blob, ManifestBlob, Repository, RepositoryBlob
 from models.tables.base import now
@@ -49,11 +49,15 @@ def link_blob(session: Session, repository_id: int, digest: str) -> bool:
     blob_id = session.scalar(select(Blob.id).where(Blob.digest == digest))
     if blob_id is None:
         return False
-    insert_new(session, RepositoryBlob, [{"repository_id": repository_id, "blob_id": blob_id, "linked_at": now()}])
-    session.execute(
-        update(RepositoryBlob)
-        .where(RepositoryBlob.repository_id == repository_id, RepositoryBlob.blob_id == blob_id)
-        .values(linked_at=now())
+    moment = now()
+    # One statement: a link that collection is removing at this moment is waited for and made anew.
+    upsert(
+        session,
+        RepositoryBlob,
+        {"repository_id": repository_id, "blob_id": blob_id, "linked_at": moment},
+        key=(RepositoryBlob.repository_id, RepositoryBlob.blob_id),
+        change={"linked_at": moment, "settled": False},
+        returning=RepositoryBlob.blob_id,
     )
     return True
 
@@ -90,3 +94,4 @@ def unlink_blob(session: Session, repository_id: int, digest: Digest) -> None:
     session.execute(
         delete(RepositoryBlob).where(RepositoryBlob.repository_id == repository_id, RepositoryBlob.blob_id == blob_id)
     )
+    session.execute(update(Blob).where(Blob.id == blob_id).values(loose=True))

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, or_, select, update
 
 from models import audit
 from models.access import Identity
-from models.dialect import insert_new
+from models.dialect import insert_new, upsert
 from models.manifests import find_manifest, is_part_of_index
+from models.quota import charge, claim_blobs
 from models.session import Session
 from models.tables import Account, Blob, Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob, Tag
 from models.tables.base import now
@@ -22,6 +23,7 @@ from registry.errors import (
 )
 from registry.manifest_format import InvalidManifest, ParsedManifest, Reference, UnknownMediaType, parse_manifest
 from registry.names import Digest, RepositoryName
+from registry.protection import still_protected
 
 
 @dataclass(frozen=True)
@@ -88,17 +90,24 @@ def put_manifest(
     *,
     tags: list[str],
     actor: Identity,
+    protection_s: int = 3600,
 ) -> None:
-    """Store the manifest and let the tags name it. ManifestBlobUnknown tells everything it refers to in vain."""
-    blob_ids = _blob_ids(session, repository, parsed.blobs)
+    """Store the manifest and let the tags name it. ManifestBlobUnknown tells everything it refers to in vain.
+
+    QuotaExceeded if it needs more new bytes than the namespace may use. `protection_s`: for how long collection spares
+    it although nothing may name it yet (PUSH_TEMP_TAG_EXPIRATION_SEC).
+    """
+    sizes = _blob_sizes(session, repository, parsed.blobs)
     child_ids = _child_ids(session, repository, parsed.children)
-    manifest = find_manifest(session, repository.id, str(digest)) or _insert(
-        session, repository, content, digest, parsed, blob_ids=blob_ids, child_ids=child_ids
-    )
+    manifest, added = find_manifest(session, repository.id, str(digest)), 0
+    if manifest is None or not still_protected(session, manifest, protection_s):
+        added = claim_blobs(session, repository.namespace_id, sizes)
+        manifest = _insert(session, repository, content, digest, parsed, blob_ids=list(sizes), child_ids=child_ids)
     for tag in tags:
         put_tag(session, repository, tag, manifest, actor=actor)
     named: dict[str, Any] = {"tag": tags[0]} if tags else {}
     audit.record(session, "push_repo", actor=actor, repository=repository, manifest_digest=str(digest), **named)
+    charge(session, repository.namespace, added)
 
 
 def remove_manifest(session: Session, repository: Repository, digest: Digest, *, actor: Identity) -> None:
@@ -111,7 +120,9 @@ def remove_manifest(session: Session, repository: Repository, digest: Digest, *,
         raise ManifestUnknown({"digest": str(digest)})
     end_tags_of(session, repository, manifest, actor=actor)
     if not is_part_of_index(session, manifest):
-        manifest.deleted_at = now()
+        hidden = update(Manifest).where(Manifest.id == manifest.id).values(deleted_at=now(), settled=False)
+        if session.scalar(hidden.returning(Manifest.id)) is None:  # collected at this moment
+            raise ManifestUnknown({"digest": str(digest)})
 
 
 def _insert(
@@ -124,6 +135,7 @@ def _insert(
     blob_ids: list[int],
     child_ids: list[int],
 ) -> Manifest:
+    moment = now()
     row = {
         "repository_id": repository.id,
         "digest": str(digest),
@@ -136,31 +148,41 @@ def _insert(
         "size": len(content),
         "image_size": parsed.image_size,
         "is_index": parsed.is_index,
-        "created_at": now(),
+        "created_at": moment,
+        "touched_at": moment,
+        "settled": False,
     }
-    insert_new(session, Manifest, [row])  # another push of it may be first, or an earlier one was deleted
-    same = (Manifest.repository_id == repository.id, Manifest.digest == str(digest))
-    manifest = session.scalars(select(Manifest).where(*same)).one()
-    manifest.deleted_at = None
-    blobs = [{"manifest_id": manifest.id, "blob_id": id_, "repository_id": repository.id} for id_ in blob_ids]
+    # Another push of it may be first, or an earlier one was deleted and comes back.
+    again = {"deleted_at": None, "touched_at": moment, "settled": False}
+    key = (Manifest.repository_id, Manifest.digest)
+    id_ = upsert(session, Manifest, row, key=key, change=again, returning=Manifest.id)
+    blobs = [
+        {
+            "manifest_id": id_,
+            "blob_id": blob_id,
+            "repository_id": repository.id,
+            "namespace_id": repository.namespace_id,
+        }
+        for blob_id in blob_ids
+    ]
     insert_new(session, ManifestBlob, blobs)
-    insert_new(session, ManifestChild, [{"parent_id": manifest.id, "child_id": id_} for id_ in child_ids])
-    return manifest
+    insert_new(session, ManifestChild, [{"parent_id": id_, "child_id": child_id} for child_id in child_ids])
+    return session.get_one(Manifest, id_, populate_existing=True)
 
 
-def _blob_ids(session: Session, repository: Repository, blobs: list[Reference]) -> list[int]:
-    """The ids of the blobs; those of foreign layers that are not here are left out."""
+def _blob_sizes(session: Session, repository: Repository, blobs: list[Reference]) -> dict[int, int]:
+    """The ids of the blobs, and their bytes; those of foreign layers that are not here are left out."""
     wanted = {blob.digest: blob for blob in blobs}
     query = (
-        select(Blob.id, Blob.digest)
+        select(Blob.id, Blob.digest, Blob.size)
         .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
         .where(RepositoryBlob.repository_id == repository.id, Blob.digest.in_(wanted))
     )
-    found = {row.digest: row.id for row in session.execute(query)}
+    found = {row.digest: row for row in session.execute(query)}
     missing = sorted(digest for digest, blob in wanted.items() if digest not in found and not blob.foreign)
     if missing:
         raise ManifestBlobUnknown({"digests": missing})
-    return list(found.values())
+    return {row.id: row.size for row in sorted(found.values())}
 
 
 def _child_ids(session: Session, repository: Repository, children: list[Reference]) -> list[int]:

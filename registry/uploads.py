@@ -16,6 +16,7 @@ from sqlalchemy import delete, select, update
 
 from models import metrics
 from models.dialect import insert_new
+from models.quota import ensure_room
 from models.session import Session
 from models.tables import Account, Blob, Repository, Upload
 from models.tables.base import now
@@ -40,9 +41,13 @@ class Body:
 
 
 def begin_upload(services: Services, repository_id: int) -> Upload:
-    """Start an upload into the repository. Where its bytes go is decided when the first of them arrive."""
+    """Start an upload into the repository. Where its bytes go is decided when the first of them arrive.
+
+    QuotaExceeded if the namespace uses all it may already.
+    """
     upload = Upload(uuid=str(uuid4()), repository_id=repository_id, path="", state={}, size=0, revision=0)
     with services.database.write() as session:
+        ensure_room(session, repository_id)
         session.add(upload)
     return upload
 

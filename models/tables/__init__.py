@@ -1,10 +1,12 @@
 """Tables, and nothing but tables. Importing this package registers all of them."""
 
-from models.tables.accounts import Account, Organization, Robot, Team, TeamMember, User
+from models.tables.accounts import Account, Deleted, Organization, Robot, Team, TeamMember, User
 from models.tables.base import Base
+from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
 from models.tables.jobs import Build, Job
 from models.tables.logs import LogEntry
+from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
 from models.tables.repositories import Permission, Repository, Star
 from models.tables.tokens import AppToken, OAuthApplication, OAuthToken, RepositoryToken, ServiceKey
 
@@ -14,19 +16,26 @@ __all__ = [
     "Base",
     "Blob",
     "Build",
+    "Deleted",
+    "Garbage",
     "Job",
     "LogEntry",
     "Manifest",
     "ManifestBlob",
     "ManifestChild",
+    "NamespaceBlob",
+    "NamespaceUsage",
     "OAuthApplication",
     "OAuthToken",
     "Organization",
     "Permission",
+    "Quota",
+    "QuotaLimit",
     "Repository",
     "RepositoryBlob",
     "RepositoryToken",
     "Robot",
+    "Round",
     "ServiceKey",
     "Star",
     "Tag",

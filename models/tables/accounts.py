@@ -26,6 +26,13 @@ class Account(Base):
             sqlite_where=text("kind = 'user'"),
             postgresql_where=text("kind = 'user'"),
         ),
+        Index(
+            "ix_account_deleted",
+            "id",
+            sqlite_where=text("kind = 'deleted'"),
+            postgresql_where=text("kind = 'deleted'"),
+        ),
+        {"sqlite_autoincrement": True},  # the log names accounts by id after they are gone
     )
     __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012
 
@@ -67,6 +74,12 @@ class Organization(Account):
     """A namespace that people share."""
 
     __mapper_args__ = {"polymorphic_identity": "organization"}  # noqa: RUF012
+
+
+class Deleted(Account):
+    """A namespace that is no more, kept without its name until what it held has been collected."""
+
+    __mapper_args__ = {"polymorphic_identity": "deleted"}  # noqa: RUF012
 
 
 class Robot(Account):

@@ -2,13 +2,29 @@
 
 Every reference is a row, so that access, garbage collection, quota and referrers are look-ups and never a walk
 over storage or a parse of stored manifests.
+
+Collection finds its candidates by three marks, each with a partial index. A manifest or a link of a blob is `settled`
+once collection has seen what keeps it; whoever takes that away clears the mark. A blob is `loose` from the moment a
+link to it goes until collection has looked at it. `registry.collection` tells the rest.
 """
 
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+    true,
+)
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from models.tables.base import Base, BigId, now
@@ -22,22 +38,33 @@ class Blob(Base):
     """Bytes with a verified digest. The row maps the digest to a storage path chosen when the upload began."""
 
     __tablename__ = "blob"
+    __table_args__ = (Index("ix_blob_loose", "id", sqlite_where=text("loose = 1"), postgresql_where=text("loose")),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     digest: Mapped[str] = mapped_column(String(140), unique=True)
     size: Mapped[int] = mapped_column(BigInteger)
     path: Mapped[str] = mapped_column(String(255), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    loose: Mapped[bool] = mapped_column(default=False, server_default=true())
 
 
 class RepositoryBlob(Base):
     """A blob that may be read through a repository: pushed or mounted there, perhaps not in a manifest yet."""
 
     __tablename__ = "repository_blob"
+    __table_args__ = (
+        Index(
+            "ix_repository_blob_unsettled",
+            "linked_at",
+            sqlite_where=text("settled = 0"),
+            postgresql_where=text("NOT settled"),
+        ),
+    )
 
     repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True)
     blob_id: Mapped[int] = mapped_column(ForeignKey("blob.id"), primary_key=True, index=True)
-    linked_at: Mapped[datetime] = mapped_column(default=now)
+    linked_at: Mapped[datetime] = mapped_column(default=now)  # or told to a client that pushes: protected from then on
+    settled: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Upload(Base):
@@ -66,6 +93,13 @@ class Manifest(Base):
     __table_args__ = (
         UniqueConstraint("repository_id", "digest"),
         Index("ix_manifest_repository_id_subject", "repository_id", "subject"),
+        Index(
+            "ix_manifest_unsettled",
+            "touched_at",
+            "id",
+            sqlite_where=text("settled = 0"),
+            postgresql_where=text("NOT settled"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -76,26 +110,41 @@ class Manifest(Base):
     config_media_type: Mapped[str | None] = mapped_column(String(255))
     subject: Mapped[str | None] = mapped_column(String(140))
     annotations: Mapped[dict[str, Any] | None]
-    content: Mapped[bytes] = deferred(mapped_column(LargeBinary))
+    content: Mapped[bytes] = deferred(mapped_column(LargeBinary, nullable=False))
     size: Mapped[int] = mapped_column(BigInteger)  # of `content`
     image_size: Mapped[int] = mapped_column(BigInteger)  # of its layers, compressed; of an index, 0
     is_index: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(default=now)
     deleted_at: Mapped[datetime | None]  # no longer served, but kept for a tag's history until collected
+    # When it was last pushed, or told to a client that pushes: protected from then on.
+    touched_at: Mapped[datetime] = mapped_column(default=now, server_default=func.current_timestamp())
+    settled: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     repository: Mapped[Repository] = relationship()
 
 
 class ManifestBlob(Base):
-    """A manifest needs this blob (a layer or its config)."""
+    """A manifest needs this blob (a layer or its config).
+
+    The keys see to it that nothing goes which a manifest needs: neither the repository's link to the blob, nor the
+    blob's entry in what the namespace uses. A database without them would need locks.
+    """
 
     __tablename__ = "manifest_blob"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["repository_id", "blob_id"], ["repository_blob.repository_id", "repository_blob.blob_id"]
+        ),
+        ForeignKeyConstraint(["namespace_id", "blob_id"], ["namespace_blob.namespace_id", "namespace_blob.blob_id"]),
+        Index("ix_manifest_blob_repository_id_blob_id", "repository_id", "blob_id"),
+        Index("ix_manifest_blob_blob_id_namespace_id", "blob_id", "namespace_id"),
+    )
 
     manifest_id: Mapped[int] = mapped_column(ForeignKey("manifest.id", ondelete="CASCADE"), primary_key=True)
-    blob_id: Mapped[int] = mapped_column(ForeignKey("blob.id"), primary_key=True, index=True)
-    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id", ondelete="CASCADE"))
-
-    __table_args__ = (Index("ix_manifest_blob_repository_id_blob_id", "repository_id", "blob_id"),)
+    blob_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    repository_id: Mapped[int]
+    # The repository's. None in rows that a process of the version before wrote, until `quota audit --repair`.
+    namespace_id: Mapped[int | None]
 
 
 class ManifestChild(Base):
@@ -131,6 +180,13 @@ class Tag(Base):
             "expires_ms",
             sqlite_where=text("end_ms IS NULL AND expires_ms IS NOT NULL"),
             postgresql_where=text("end_ms IS NULL AND expires_ms IS NOT NULL"),
+        ),
+        Index(
+            "ix_tag_ended",
+            "repository_id",
+            "end_ms",
+            sqlite_where=text("end_ms IS NOT NULL"),
+            postgresql_where=text("end_ms IS NOT NULL"),
         ),
     )
 

@@ -21,6 +21,13 @@ class Repository(Base):
     __table_args__ = (
         UniqueConstraint("namespace_id", "name"),
         Index("ix_repository_public", "id", sqlite_where=text("is_public"), postgresql_where=text("is_public")),
+        Index(
+            "ix_repository_marked",
+            "id",
+            sqlite_where=text("state = 'MARKED_FOR_DELETION'"),
+            postgresql_where=text("state = 'MARKED_FOR_DELETION'"),
+        ),
+        {"sqlite_autoincrement": True},  # the log names repositories by id after they are gone
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -51,9 +51,11 @@ def put(name: str, reference: str) -> Response:
     tags = [parse_tag(tag) for tag in request.args.getlist("tag")] if isinstance(wanted, Digest) else [wanted]
     ensure_writable(services.database, services.settings, repository, actor=actor)
 
+    protection_s = services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC
+
     def store(session: Session) -> None:
         target = writable(session, repository)
-        put_manifest(session, target, content, digest, parsed, tags=tags, actor=actor)
+        put_manifest(session, target, content, digest, parsed, tags=tags, actor=actor, protection_s=protection_s)
 
     services.database.apply(store)
     metrics.pushed()

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 
 from models.access import Identity
+from models.session import Session
 from models.tables import Upload
 from registry.blobs import mount_blob
 from registry.errors import DigestInvalid, UploadInvalid, UploadOutOfOrder
@@ -88,9 +89,12 @@ def _under_way(name: str, uuid: str) -> tuple[RepositoryName, Upload]:
 
 def _mount(repository_id: int, digest: Digest, actor: Identity) -> bool:
     source = request.args.get("from")
-    with registry().services.database.write() as session:
-        origin = RepositoryName.parse(source) if source else None
+    origin = RepositoryName.parse(source) if source else None
+
+    def mount(session: Session) -> bool:
         return mount_blob(session, repository_id, digest, source=origin, actor=actor)
+
+    return registry().services.database.apply(mount)
 
 
 def _digest(parameter: str) -> Digest | None:

@@ -1,0 +1,166 @@
+"""What a namespace uses and how much it may: the bytes of the distinct blobs that its manifests need.
+
+Three things are kept in step by the transactions that add and remove manifests. `manifest_blob` says which manifest
+needs which blob, `namespace_blob` has one row for each blob that any manifest of the namespace needs, and
+`namespace_usage` is the sum of the latter. A foreign key from the first to the second lets no row of the second go too
+early. The sum is changed last in a transaction, so its lock is held for a moment and nothing is waited for under it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ScalarSelect, delete, exists, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+
+from models.dialect import insert_new, insert_new_returning
+from models.errors import QuotaExceeded
+from models.session import Session
+from models.tables import (
+    Account,
+    Blob,
+    ManifestBlob,
+    NamespaceBlob,
+    NamespaceUsage,
+    Quota,
+    QuotaLimit,
+    Repository,
+)
+from models.tables.quota import LimitKind
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a namespace uses, in bytes. `shared_bytes`: what of it other namespaces need as well.
+
+    `logical_bytes` counts a blob again for each manifest that needs it. Limits are None where none is set.
+    """
+
+    bytes: int
+    shared_bytes: int
+    logical_bytes: int
+    limit_bytes: int | None
+    warn_at: int | None
+    reject_at: int | None
+
+    @property
+    def warns(self) -> bool:
+        return self.warn_at is not None and self.bytes >= self.warn_at
+
+
+def claim_blobs(session: Session, namespace_id: int, sizes: dict[int, int]) -> int:
+    """Note that a manifest of the namespace needs the blobs (id → bytes); the bytes that are new to the namespace.
+
+    Comes before the rows of `manifest_blob`. Another push that brings the same new blobs is waited for.
+    """
+    rows = [{"namespace_id": namespace_id, "blob_id": id_, "size": sizes[id_]} for id_ in sorted(sizes)]
+    return sum(row.size for row in insert_new_returning(session, NamespaceBlob, rows, NamespaceBlob.size))
+
+
+def charge(session: Session, namespace: Account, added: int) -> None:
+    """Count `added` bytes; QuotaExceeded if the namespace would use more than it may.
+
+    The last statement of a transaction: others that change the namespace wait until it ends.
+    """
+    if not added:
+        return
+    session.flush()
+    most = session.scalar(select(threshold("Reject", namespace.id)))
+    size = _count(session, namespace.id, added)
+    if size is None:
+        insert_new(session, NamespaceUsage, [{"namespace_id": namespace.id, "size": 0}])
+        size = _count(session, namespace.id, added) or 0
+    if most is not None and size > most:
+        raise QuotaExceeded(
+            f"{namespace.name} uses {size - added} of {most} bytes and this push adds {added}: "
+            "delete tags that are no longer needed, or ask for a larger quota"
+        )
+
+
+def ensure_room(session: Session, repository_id: int) -> None:
+    """QuotaExceeded if the repository's namespace uses all it may already: an upload would be in vain."""
+    query = (
+        select(Account.name, NamespaceUsage.size, threshold("Reject", Account.id).label("most"))
+        .select_from(Repository)
+        .join(Account, Account.id == Repository.namespace_id)
+        .join(Quota, Quota.namespace_id == Account.id)
+        .join(NamespaceUsage, NamespaceUsage.namespace_id == Account.id)
+        .where(Repository.id == repository_id)
+    )
+    row = session.execute(query).first()
+    if row is not None and row.most is not None and row.size >= row.most:
+        raise QuotaExceeded(f"{row.name} uses {row.size} of {row.most} bytes: delete tags that are no longer needed")
+
+
+def release_blobs(session: Session, claimed: dict[int, set[int]]) -> None:
+    """Give back what no manifest needs any more of these (namespace id → blob ids), after `manifest_blob` rows went.
+
+    Nothing may follow in the transaction, as with `charge`.
+    """
+    removed = {id_: _release(session, id_, claimed[id_]) for id_ in sorted(claimed)}
+    for namespace_id, size in removed.items():
+        if size:
+            _count(session, namespace_id, -size)
+
+
+def get_usage(session: Session, namespace: Account) -> Usage:
+    """What the namespace uses now. The sum is a look-up; what is shared and the logical sum are computed."""
+    mine, other = NamespaceBlob.__table__, NamespaceBlob.__table__.alias()
+    elsewhere = exists().where(other.c.blob_id == mine.c.blob_id, other.c.namespace_id != namespace.id)
+    shared = select(func.sum(mine.c.size)).where(mine.c.namespace_id == namespace.id, elsewhere)
+    logical = (
+        select(func.sum(Blob.size))
+        .join(ManifestBlob, ManifestBlob.blob_id == Blob.id)
+        .join(Repository, Repository.id == ManifestBlob.repository_id)
+        .where(Repository.namespace_id == namespace.id)
+    )
+    return Usage(
+        bytes=sizes_of(session, [namespace.id])[namespace.id],
+        shared_bytes=int(session.scalar(shared) or 0),
+        logical_bytes=int(session.scalar(logical) or 0),
+        limit_bytes=session.scalar(select(Quota.limit_bytes).where(Quota.namespace_id == namespace.id)),
+        warn_at=session.scalar(select(threshold("Warning", namespace.id))),
+        reject_at=session.scalar(select(threshold("Reject", namespace.id))),
+    )
+
+
+def sizes_of(session: Session, namespace_ids: Iterable[int]) -> dict[int, int]:
+    """The bytes that each of the namespaces uses."""
+    ids = list(namespace_ids)
+    query = select(NamespaceUsage.namespace_id, NamespaceUsage.size).where(NamespaceUsage.namespace_id.in_(ids))
+    return dict.fromkeys(ids, 0) | {row.namespace_id: row.size for row in session.execute(query)}
+
+
+def threshold(kind: LimitKind, namespace: InstrumentedAttribute[int] | int) -> ScalarSelect[Any]:
+    """The bytes from which the namespace's lowest limit of the kind applies; NULL if it has none."""
+    most = func.min(Quota.limit_bytes * QuotaLimit.threshold_percent // 100)
+    query = select(most).join(QuotaLimit, QuotaLimit.quota_id == Quota.id)
+    return query.where(Quota.namespace_id == namespace, QuotaLimit.kind == kind).scalar_subquery()
+
+
+def _count(session: Session, namespace_id: int, change: int) -> int | None:
+    """Change the namespace's sum; the new one, or None if there is no sum yet."""
+    return session.scalar(
+        update(NamespaceUsage)
+        .where(NamespaceUsage.namespace_id == namespace_id)
+        .values(size=NamespaceUsage.size + change)
+        .returning(NamespaceUsage.size)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _release(session: Session, namespace_id: int, blob_ids: set[int]) -> int:
+    """Remove the rows that no manifest needs; their bytes."""
+    those = (NamespaceBlob.namespace_id == namespace_id, NamespaceBlob.blob_id.in_(blob_ids))
+    # Locked, so that a push which is about to need one of them waits, and then takes it anew.
+    session.execute(select(NamespaceBlob.blob_id).where(*those).order_by(NamespaceBlob.blob_id).with_for_update())
+    needed = exists().where(
+        ManifestBlob.blob_id == NamespaceBlob.blob_id, ManifestBlob.namespace_id == NamespaceBlob.namespace_id
+    )
+    removed = session.execute(
+        delete(NamespaceBlob)
+        .where(*those, ~needed)
+        .returning(NamespaceBlob.size)
+        .execution_options(synchronize_session=False)
+    )
+    return sum(row.size for row in removed.all())
