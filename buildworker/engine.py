@@ -145,6 +145,10 @@ class DockerEngine:
 
     def remove_image(self, reference: str) -> bool:
         with self._client() as client:
+            if reference.startswith("sha256:"):
+                # By its id the engine removes an image only that has one name at most.
+                for name in (_held(reference), *((_inspected(client, reference) or {}).get("RepoDigests") or ())):
+                    _removed(client, name)
             return _removed(client, reference)
 
     def remove_by_label(self, key: str, value: str) -> int:
@@ -165,6 +169,8 @@ class DockerEngine:
         """While a push needs it, the image has this tag. One that another build took over meanwhile is left to it."""
         name = f"{repository}:{tag}"
         with self._client() as client:
+            # With its last tag the engine removes an image. This one stays, for further pushes, until `remove_image`.
+            client.tag(image_id, _held(image_id), force=True)
             client.tag(image_id, repository, tag, force=True)
         try:
             yield
@@ -339,6 +345,11 @@ def _build(blocks: Iterator[bytes], registries: Registries, options: dict[str, A
 def _auth(credentials: Credentials | None) -> dict[str, str]:
     """As the engine wants it. Empty means nobody; without it, the SDK would look into the worker's home folder."""
     return {"username": credentials.username, "password": credentials.password} if credentials else {}
+
+
+def _held(image_id: str) -> str:
+    """The name that keeps an image on the engine between two pushes."""
+    return f"{_HELD}:{image_id.removeprefix('sha256:')}"
 
 
 def _inspected(client: _Client, image: str) -> Mapping[str, Any] | None:
