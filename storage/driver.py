@@ -99,6 +99,14 @@ class StorageDriver(Protocol):
         """Forget the upload and its bytes; repeating it is harmless. Does not touch a committed object."""
         ...
 
+    def sweep(self, *, older_than_s: float, known: Iterable[State]) -> int:
+        """Remove what uploads left behind that crashed before their state was kept; how many pieces.
+
+        Left alone is what belongs to a `known` state, and what was begun or added to within `older_than_s` seconds: so
+        the states may be read before this is called.
+        """
+        ...
+
     def ping(self) -> None:
         """Raise StorageError unless the store answers and can be written to."""
         ...

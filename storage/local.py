@@ -12,6 +12,7 @@ import fcntl
 import io
 import os
 import stat as modes
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -115,6 +116,16 @@ class LocalStorage:
     def abort(self, state: State) -> None:
         with _errors(state["path"]):
             (self._uploads / state["upload"]).unlink(missing_ok=True)
+
+    def sweep(self, *, older_than_s: float, known: Iterable[State]) -> int:
+        spared, before, removed = {state["upload"] for state in known}, time.time() - older_than_s, 0
+        for entry in _entries(self._uploads):
+            found = _stat(entry)
+            if found and found.modified < before and entry.name not in spared:
+                with _errors(entry.path):
+                    Path(entry.path).unlink(missing_ok=True)
+                removed += 1
+        return removed
 
     def ping(self) -> None:
         probe = self._uploads / uuid.uuid4().hex

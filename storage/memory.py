@@ -17,6 +17,7 @@ class MemoryStorage:
     def __init__(self) -> None:
         self._objects: dict[str, tuple[bytes, Stat]] = {}
         self._uploads: dict[str, bytearray] = {}
+        self._changed: dict[str, float] = {}
         self._busy: set[str] = set()
         self._lock = threading.Lock()
 
@@ -53,6 +54,7 @@ class MemoryStorage:
         state: State = {"path": checked(path), "upload": uuid.uuid4().hex, "size": 0}
         with self._lock:
             self._uploads[state["upload"]] = bytearray()
+            self._changed[state["upload"]] = time.time()
         return state
 
     def append(self, state: State, chunks: Iterable[bytes]) -> State:
@@ -64,6 +66,7 @@ class MemoryStorage:
         finally:
             with self._lock:
                 self._busy.discard(upload)
+                self._changed[upload] = time.time()
         return state | {"size": len(received)}
 
     def commit(self, state: State) -> None:
@@ -76,14 +79,26 @@ class MemoryStorage:
                 raise UploadBusy(f"another request is appending to the upload to {state['path']}")
             _rewind(received, state)
             self._objects[state["path"]] = (bytes(received), Stat(len(received), time.time()))
-            del self._uploads[state["upload"]]
+            self._drop(state["upload"])
 
     def abort(self, state: State) -> None:
         with self._lock:
-            self._uploads.pop(state["upload"], None)
+            self._drop(state["upload"])
+
+    def sweep(self, *, older_than_s: float, known: Iterable[State]) -> int:
+        spared, before = {state["upload"] for state in known} | self._busy, time.time() - older_than_s
+        with self._lock:
+            left = [upload for upload, at in self._changed.items() if at < before and upload not in spared]
+            for upload in left:
+                self._drop(upload)
+        return len(left)
 
     def ping(self) -> None:
         """Always well."""
+
+    def _drop(self, upload: str) -> None:
+        self._uploads.pop(upload, None)
+        self._changed.pop(upload, None)
 
     def _object(self, path: str) -> tuple[bytes, Stat]:
         with self._lock:

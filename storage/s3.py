@@ -12,14 +12,14 @@ the protocol, this file makes up for it:
   a part that the other replaced has another ETag, and the commit fails with UploadLost.
 
 A request that dies at the wrong moment leaves an unfinished multipart upload or a tail that no state
-knows: give the bucket the usual lifecycle rule that aborts unfinished uploads after some days.
+knows; `sweep` removes them. All below the prefix is ours, so a bucket shared with others needs a prefix.
 """
 
 import io
 import logging
+import time
 import uuid
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import Any, BinaryIO, cast
@@ -33,6 +33,7 @@ from urllib3.exceptions import HTTPError
 from storage.driver import NotFound, Stat, State, StorageError, UploadLost
 from storage.parts import MIB, Part, split
 from storage.paths import UPLOADS, checked, checked_folder
+from storage.sender import sending
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class S3Storage:
             return state
         self._bucket.delete(_paths(state["spent"]))
         sent, left, tail = state["sent"], 0, None
-        with _sending(self._bucket, state) as sender:
+        with sending(self._bucket, state) as sender:
             for part in split(chain(self._tail(state), [first], given), len(state["etags"]) + 1):
                 if part.stands_alone:
                     sent += part.size
@@ -160,13 +161,31 @@ class S3Storage:
                 self._bucket.call("abort_multipart_upload", state["path"], UploadId=state["multipart"])
         self._bucket.delete(path for path, _ in self._bucket.list(f"{UPLOADS}/{state['upload']}"))
 
+    def sweep(self, *, older_than_s: float, known: Iterable[State]) -> int:
+        states, before = list(known), time.time() - older_than_s
+        uploads = {state["upload"] for state in states}
+        tails = [
+            path
+            for path, stat in self._bucket.list(UPLOADS)
+            if stat.modified < before and path.split("/")[1] not in uploads
+        ]
+        self._bucket.delete(tails)
+        multiparts = {state["multipart"] for state in states}
+        removed = len(tails)
+        for path, multipart in self._bucket.multiparts(before):
+            if multipart not in multiparts:
+                with suppress(UploadLost):
+                    self._bucket.call("abort_multipart_upload", path, UploadId=multipart)
+                removed += 1
+        return removed
+
     def ping(self) -> None:
         probe = f"{UPLOADS}/{uuid.uuid4().hex}"
         self._bucket.call("put_object", probe, Body=b"ping")
         self._bucket.delete([probe])
 
     def _complete(self, state: State) -> None:
-        with _sending(self._bucket, state) as sender:
+        with sending(self._bucket, state) as sender:
             for part in split(self._tail(state), len(state["etags"]) + 1):
                 sender.send(part)
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(sender.etags, 1)]
@@ -241,6 +260,27 @@ class _Bucket:
                     Stat(found["Size"], found["LastModified"].timestamp()),
                 )
 
+    def multiparts(self, before: float) -> Iterator[tuple[str, str]]:
+        """(path, id) of the multipart uploads below our prefix that were begun, and last added to, before the time."""
+        pages = iter(
+            self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=self._prefix)
+        )
+        while page := self._page(pages, UPLOADS):
+            for found in page.get("Uploads", ()):
+                path = found["Key"].removeprefix(self._prefix)
+                with suppress(UploadLost):
+                    if found["Initiated"].timestamp() < before and self._last_part(path, found["UploadId"]) < before:
+                        yield path, found["UploadId"]
+
+    def _last_part(self, path: str, multipart: str) -> float:
+        """When the multipart upload was last added to; 0 if it never was. UploadLost."""
+        last, marker, more = 0.0, 0, True
+        while more:
+            answer = self.call("list_parts", path, UploadId=multipart, PartNumberMarker=marker)
+            last = max([last, *(float(part["LastModified"].timestamp()) for part in answer.get("Parts", ()))])
+            more, marker = bool(answer.get("IsTruncated")), answer.get("NextPartNumberMarker", 0)
+        return last
+
     def _page(self, pages: Iterator[dict[str, Any]], folder: str) -> dict[str, Any] | None:
         with self.errors(folder):
             return next(pages, None)
@@ -271,70 +311,6 @@ class _Bucket:
 
 class _PastTheEnd(StorageError):
     """A range that begins after the last byte."""
-
-
-class _Sender:
-    """Sends parts one after the other, each while the next is being gathered."""
-
-    def __init__(self, bucket: _Bucket, state: State, pool: ThreadPoolExecutor) -> None:
-        self.multipart: str | None = state["multipart"]
-        self.etags: list[str] = list(state["etags"])
-        self._bucket = bucket
-        self._path: str = state["path"]
-        self._pool = pool
-        self._began = False
-        self._under_way: Future[str] | None = None
-
-    def send(self, part: Part) -> None:
-        """Take over the part; returns as soon as the one before it has arrived."""
-        try:
-            self.settle()
-            self._begin()
-        except BaseException:
-            part.close()
-            raise
-        self._under_way = self._pool.submit(self._upload, part)
-
-    def settle(self) -> None:
-        """Wait for the part under way."""
-        if self._under_way:
-            under_way, self._under_way = self._under_way, None
-            self.etags.append(under_way.result())
-
-    def undo(self) -> None:
-        """Abort the multipart upload if it was begun here, for the state that would have told of it will not be."""
-        if not self._began:
-            return
-        if self._under_way:
-            wait([self._under_way])
-        try:
-            self._bucket.call("abort_multipart_upload", self._path, UploadId=self.multipart)
-        except StorageError as exc:
-            _log.warning("an unfinished multipart upload to %s stays behind: %s", self._path, exc)
-
-    def _begin(self) -> None:
-        if self.multipart is None:
-            self.multipart = self._bucket.call("create_multipart_upload", self._path)["UploadId"]
-            self._began = True
-
-    def _upload(self, part: Part) -> str:
-        with part:
-            etag: str = self._bucket.call(
-                "upload_part", self._path, UploadId=self.multipart, PartNumber=part.number, Body=part.body
-            )["ETag"]
-        return etag
-
-
-@contextmanager
-def _sending(bucket: _Bucket, state: State) -> Iterator[_Sender]:
-    with ThreadPoolExecutor(1, "s3-part") as pool:
-        sender = _Sender(bucket, state, pool)
-        try:
-            yield sender
-            sender.settle()
-        except BaseException:
-            sender.undo()
-            raise
 
 
 class _Body(io.RawIOBase):

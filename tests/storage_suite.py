@@ -334,6 +334,27 @@ def leaves_a_committed_object_when_aborted(storage: StorageDriver) -> None:
 
 
 @case
+def sweeps_what_crashed_uploads_left(storage: StorageDriver) -> None:
+    crashed = upload(storage, "blobs/crashed", content(6 * MIB), content(100))
+    storage.begin("blobs/begun")
+    storage.append(storage.begin("blobs/lost"), [content(7 * MIB)])
+    alive = upload(storage, "blobs/alive", content(6 * MIB), content(100))
+    published = upload(storage, "blobs/published", b"bytes")
+    storage.commit(published)
+
+    assert storage.sweep(older_than_s=3600, known=[]) == 0  # all of it is young
+    assert storage.sweep(older_than_s=-60, known=[alive, published]) >= 3
+    assert storage.sweep(older_than_s=-60, known=[alive]) == 0
+
+    storage.commit(kept(storage.append(alive, [b"the end"])))
+    assert storage.read("blobs/alive") == content(6 * MIB) + content(100) + b"the end"
+    assert storage.read("blobs/published") == b"bytes"
+    with pytest.raises(UploadLost):
+        storage.commit(storage.append(crashed, [b"more"]))
+    storage.abort(crashed)
+
+
+@case
 def never_mixes_two_requests_that_append_at_once(storage: StorageDriver) -> None:
     head, bodies = content(MIB, 6), [content(2 * MIB, 7), content(3 * MIB, 8)]
     start = upload(storage, "blobs/raced", head)
