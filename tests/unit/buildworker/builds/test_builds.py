@@ -1,6 +1,8 @@
 """What becomes of a build, whatever happens to it."""
 
+import importlib
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -9,11 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from buildworker import attempt, builds, scratch
+from buildworker import attempt, builds, entry, owner, scratch
 from buildworker.builder import Credentials
 from models import jobs
 from models.access import find_repository
 from models.builds import cancel_build, find_build
+from models.queue import ENTRY_POINT
 from models.tables import Job, RepositoryToken
 from models.tables.base import now
 from tests.unit.buildworker.builds.conftest import Workshop
@@ -129,7 +132,7 @@ def test_a_mistake_of_ours_is_not_told_to_the_user(workshop: Workshop) -> None:
 
 
 def test_a_push_is_tried_three_times(workshop: Workshop) -> None:
-    workshop.engine.refusals = 2
+    workshop.engine.refusals = 1
     assert workshop.run(workshop.ask("FROM base\n")).job.phase == "complete"
     workshop.engine.refusals = 3
     build = workshop.run(workshop.ask("FROM base\n"))
@@ -256,6 +259,21 @@ def test_a_build_of_a_removed_repository_is_cancelled(workshop: Workshop) -> Non
     builds.run(workshop.runtime, lease, workshop.stop, engine=workshop.engine)
     (job,) = workshop.rows(Job)
     assert (job.state, job.result, job.error) == ("finished", "cancelled", "The repository was removed.")
+
+
+def test_wake_ups_name_what_there_is() -> None:
+    module, _, name = ENTRY_POINT.rpartition(".")
+    assert getattr(importlib.import_module(module), name) is entry.run
+
+
+def test_an_owner_is_dead_only_if_its_process_on_this_machine_is() -> None:
+    mine = owner.name_of(os.getpid(), "worker")
+    assert not owner.is_dead(mine)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert owner.is_dead(owner.name_of(gone.pid, "worker"))
+    assert not owner.is_dead(f"another/machine:{gone.pid}:worker")
+    assert not owner.is_dead("")
 
 
 def test_what_a_dead_attempt_left_is_removed_by_the_next_and_by_the_worker(workshop: Workshop) -> None:
