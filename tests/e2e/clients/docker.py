@@ -1,5 +1,6 @@
 """What tests do with the docker client again and again."""
 
+from tests.e2e.clients.people import Person
 from tests.services.docker_engine import DockerEngine
 from tests.services.drydock import Drydock
 
@@ -10,11 +11,18 @@ def log_in(engine: DockerEngine, drydock: Drydock, name: str, password: str) -> 
     assert "Login Succeeded" in said
 
 
-def push_base(engine: DockerEngine, drydock: Drydock, *references: str) -> None:
-    """Push the image `base:latest` under these names, `namespace/repository:tag`."""
-    for reference in references:
-        engine.docker("tag", "base:latest", f"{drydock.registry}/{reference}")
-        engine.docker("push", f"{drydock.registry}/{reference}")
+def push_base(engine: DockerEngine, drydock: Drydock, person: Person, reference: str) -> str:
+    """Push the image `base:latest` as `namespace/repository:tag`; the name that a Dockerfile knows it by.
+
+    Afterwards the engine neither has it nor is logged in.
+    """
+    name = f"{drydock.registry}/{reference}"
+    log_in(engine, drydock, person.name, person.password)
+    engine.docker("tag", "base:latest", name)
+    engine.docker("push", name)
+    engine.docker("rmi", name)
+    engine.docker("logout", drydock.registry)
+    return name
 
 
 def forget_images(engine: DockerEngine, drydock: Drydock) -> None:
