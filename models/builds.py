@@ -89,22 +89,8 @@ def start_build(
         tags=list(tags),
         pull_robot=robot,
         manual_user=actor.name,
-        trigger_metadata={},
-        status={},
     )
-    session.add(build)
-    audit.record(
-        session,
-        "build_dockerfile",
-        actor=actor,
-        repository=repository,
-        build_id=build.uuid,
-        docker_tags=build.tags,
-        is_manual=True,
-        manual_user=actor.name,
-        archive_url=_without_secrets(source.archive_url),
-        pull_robot=robot.name if robot else None,
-    )
+    _record_request(session, build, actor=actor)
     return build
 
 
@@ -141,6 +127,23 @@ def cancel_build(session: Session, build: Build, *, actor: Identity) -> None:
 def phase_of(build: Build) -> str:
     """How far the build is, in Quay's words. It is cancelled from the moment that nothing can undo it."""
     return "cancelled" if build.job.cancel_requested else build.job.phase
+
+
+def _record_request(session: Session, build: Build, *, actor: Identity) -> None:
+    session.add(build)
+    session.flush()  # fills in what the row has by default
+    audit.record(
+        session,
+        "build_dockerfile",
+        actor=actor,
+        repository=build.repository,
+        build_id=build.uuid,
+        docker_tags=build.tags,
+        is_manual=True,
+        manual_user=actor.name,
+        archive_url=_without_secrets(build.archive_url or ""),
+        pull_robot=build.pull_robot.name if build.pull_robot else None,
+    )
 
 
 def _builds() -> Select[Build]:
