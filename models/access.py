@@ -7,7 +7,7 @@ caller administers the namespace and may know.
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, false, or_, select, true
 from sqlalchemy.orm import contains_eager
 
 from models.errors import Forbidden, NotFound, ReadOnly, Unauthenticated
@@ -152,14 +152,21 @@ def signed_in_user(session: Session, caller: Identity) -> User:
     return user
 
 
+_REPOSITORY = (
+    select(Repository)
+    .join(Repository.namespace)
+    .options(contains_eager(Repository.namespace))
+    .where(
+        Account.name == bindparam("namespace"),
+        Repository.name == bindparam("name"),
+        Repository.state != "MARKED_FOR_DELETION",
+    )
+)
+
+
 def find_repository(session: Session, namespace: str, name: str) -> Repository | None:
     """The repository, its namespace loaded with it."""
-    return session.scalar(
-        select(Repository)
-        .join(Repository.namespace)
-        .options(contains_eager(Repository.namespace))
-        .where(Account.name == namespace, Repository.name == name, Repository.state != "MARKED_FOR_DELETION")
-    )
+    return session.scalar(_REPOSITORY, {"namespace": namespace, "name": name})
 
 
 def repository_role(session: Session, caller: Identity, repository: Repository) -> RepositoryRole | None:

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+from sqlalchemy import insert
+
 from models.access import Identity
 from models.session import Session
 from models.tables import Account, LogEntry, Repository
+from models.tables.base import now
+
+_INSERT = insert(LogEntry)
 
 
 def record(
@@ -25,14 +30,16 @@ def record(
     names = {"namespace": owner.name} if owner else {}
     if repository:
         names["repo"] = repository.name
-    session.add(
-        LogEntry(
-            kind=kind,
-            namespace_id=owner.id if owner else None,
-            repository_id=repository.id if repository else None,
-            performer_id=actor.account_id,
-            performer=actor.name,
-            ip=actor.ip,
-            detail={**names, **detail},
-        )
+    session.run(
+        _INSERT,
+        {
+            "kind": kind,
+            "at": now(),
+            "namespace_id": owner.id if owner else None,
+            "repository_id": repository.id if repository else None,
+            "performer_id": actor.account_id,
+            "performer": actor.name,
+            "ip": actor.ip,
+            "detail": {**names, **detail},
+        },
     )

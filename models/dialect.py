@@ -1,6 +1,6 @@
 """`INSERT … ON CONFLICT`, which SQLite and PostgreSQL share and SQLAlchemy keeps in two places."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
@@ -9,11 +9,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 from models.session import Session
 from models.tables import Base
 
+_DIALECTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
 
 def insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
     """Insert the rows that collide with none that is there; the others are left as they are."""
     if rows:
-        session.execute(_insert(session, table).on_conflict_do_nothing(), rows)
+        session.run(insert_or_leave(session.get_bind().dialect.name, table), rows)
 
 
 def insert_new_returning(
@@ -25,26 +27,23 @@ def insert_new_returning(
     return list(session.execute(_insert(session, table).values(rows).on_conflict_do_nothing().returning(*columns)))
 
 
-def upsert(
-    session: Session,
-    table: type[Base],
-    row: dict[str, Any],
-    *,
-    key: Sequence[InstrumentedAttribute[Any]],
-    change: dict[str, Any],
-    returning: InstrumentedAttribute[Any],
-) -> Any:
-    """Insert the row, or `change` the one that has its `key`; the column `returning` of whichever it is.
+@lru_cache
+def upsert(dialect: str, table: type[Base], *, key: tuple[str, ...], change: tuple[str, ...], returning: str) -> Any:
+    """A statement, built once, that inserts a row or sets the columns `change` of the one that has its `key`.
 
-    A row that another transaction is removing is waited for, so one way or the other the row is there afterwards.
+    It takes the whole row and answers the column `returning` of whichever row it is. A row that another transaction is
+    removing is waited for, so one way or the other the row is there afterwards.
     """
-    insert = _insert(session, table).values(row)
-    return session.scalar(
-        insert.on_conflict_do_update(index_elements=list(key), set_=change).returning(returning),
-        execution_options={"populate_existing": True},
-    )
+    insert = _DIALECTS[dialect](table)
+    changed = {name: insert.excluded[name] for name in change}
+    return insert.on_conflict_do_update(index_elements=key, set_=changed).returning(getattr(table, returning))
+
+
+@lru_cache
+def insert_or_leave(dialect: str, table: type[Base]) -> Any:
+    """A statement, built once, that inserts the rows that collide with none that is there."""
+    return _DIALECTS[dialect](table).on_conflict_do_nothing()
 
 
 def _insert(session: Session, table: type[Base]) -> Any:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    return insert(table)
+    return _DIALECTS[session.get_bind().dialect.name](table)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ScalarSelect, delete, exists, func, select, update
+from sqlalchemy import ScalarSelect, bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.dialect import insert_new, insert_new_returning
@@ -48,12 +48,21 @@ class Usage:
         return self.warn_at is not None and self.bytes >= self.warn_at
 
 
+_CLAIMED = select(NamespaceBlob.blob_id).where(
+    NamespaceBlob.namespace_id == bindparam("namespace_id"),
+    NamespaceBlob.blob_id.in_(bindparam("blob_ids", expanding=True)),
+)
+
+
 def claim_blobs(session: Session, namespace_id: int, sizes: dict[int, int]) -> int:
     """Note that a manifest of the namespace needs the blobs (id → bytes); the bytes that are new to the namespace.
 
     Comes before the rows of `manifest_blob`. Another push that brings the same new blobs is waited for.
     """
-    rows = [{"namespace_id": namespace_id, "blob_id": id_, "size": sizes[id_]} for id_ in sorted(sizes)]
+    # Those that are there already stay as long as this manifest's own rows refer to them, or the insert of those fails.
+    there = set(session.run(_CLAIMED, {"namespace_id": namespace_id, "blob_ids": list(sizes)}).scalars())
+    new = sorted(sizes.keys() - there)
+    rows = [{"namespace_id": namespace_id, "blob_id": id_, "size": sizes[id_]} for id_ in new]
     return sum(row.size for row in insert_new_returning(session, NamespaceBlob, rows, NamespaceBlob.size))
 
 

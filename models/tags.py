@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -43,28 +43,34 @@ def find_tag(session: Session, repository: Repository, name: str) -> Tag | None:
     )
 
 
-def put_tag(session: Session, repository: Repository, name: str, manifest: Manifest, *, actor: Identity) -> Tag:
+_PRESENT = select(Tag.id, Tag.manifest_id, Tag.expires_ms, Tag.immutable).where(
+    Tag.repository_id == bindparam("repository_id"), Tag.name == bindparam("name"), Tag.end_ms.is_(None)
+)
+_LOCK_PRESENT = _PRESENT.with_for_update()
+_END = update(Tag).where(Tag.id == bindparam("ended")).values(end_ms=bindparam("moment"))
+_START = insert(Tag)
+
+
+def put_tag(
+    session: Session, repository: Repository, name: str, manifest_id: int, digest: str, *, actor: Identity
+) -> None:
     """Let the name mean the manifest from now on; what it meant before becomes history.
 
     Nothing changes if it means that already. Conflict if the tag is immutable.
     """
     moment = now_ms()
-    present = session.scalar(
-        select(Tag).where(Tag.repository_id == repository.id, Tag.name == name, Tag.end_ms.is_(None)).with_for_update()
-    )
+    present = session.run(_LOCK_PRESENT, {"repository_id": repository.id, "name": name}).first()
     if present is not None:
-        if _lives(present, moment) and present.manifest_id == manifest.id:
-            return present
-        if _lives(present, moment) and present.immutable:
+        alive = present.expires_ms is None or present.expires_ms > moment
+        if alive and present.manifest_id == manifest_id:
+            return
+        if alive and present.immutable:
             raise Conflict(f"tag {name} is immutable")
-        _end(present, moment)
-        session.flush()  # the partial unique index allows one present row for each name
-    tag = Tag(repository_id=repository.id, name=name, manifest=manifest, start_ms=moment)
-    session.add(tag)
-    session.flush()
+        session.run(_END, {"ended": present.id, "moment": moment if alive else present.expires_ms})
+    row = {"repository_id": repository.id, "name": name, "manifest_id": manifest_id, "start_ms": moment}
+    session.run(_START, row)
     kind = "create_tag" if present is None else "move_tag"
-    audit.record(session, kind, actor=actor, repository=repository, tag=name, manifest_digest=manifest.digest)
-    return tag
+    audit.record(session, kind, actor=actor, repository=repository, tag=name, manifest_digest=digest)
 
 
 def remove_tag(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:
@@ -151,10 +157,6 @@ def count_tags(session: Session, repository: Repository) -> int:
 
 def _name_matches(kind: Literal["like", "eq"], text: str) -> ColumnElement[bool]:
     return Tag.name == text if kind == "eq" else Tag.name.contains(text, autoescape=True)
-
-
-def _lives(tag: Tag, moment: int) -> bool:
-    return tag.end_ms is None and (tag.expires_ms is None or tag.expires_ms > moment)
 
 
 def _end(tag: Tag, moment: int) -> None:

@@ -38,28 +38,26 @@ BLOB_IN_REPOSITORY = (
 def find_blob(session: Session, name: RepositoryName, digest: Digest) -> StoredBlob:
     """The blob, read through the repository; BlobUnknown."""
     values = {"digest": str(digest), "namespace": name.namespace, "name": name.name}
-    row = session.execute(BLOB_IN_REPOSITORY, values).first()
+    row = session.run(BLOB_IN_REPOSITORY, values).first()
     if row is None:
         raise BlobUnknown({"digest": str(digest)})
     return StoredBlob(row.digest, row.size, row.path)
 
 
-def link_blob(session: Session, repository_id: int, digest: str) -> bool:
-    """Let the repository serve the blob, protected from collection from now on; False if there is no such blob."""
-    blob_id = session.scalar(select(Blob.id).where(Blob.digest == digest))
-    if blob_id is None:
-        return False
-    moment = now()
+BLOB_BY_DIGEST = select(Blob.id, Blob.path).where(Blob.digest == bindparam("digest"))
+_LINK = {"key": ("repository_id", "blob_id"), "change": ("linked_at", "settled"), "returning": "blob_id"}
+
+
+def link_blob(session: Session, repository_id: int, digest: str) -> str | None:
+    """Let the repository serve the blob, protected from collection from now on; its path, None if there is none."""
+    blob = session.run(BLOB_BY_DIGEST, {"digest": digest}).first()
+    if blob is None:
+        return None
     # One statement: a link that collection is removing at this moment is waited for and made anew.
-    upsert(
-        session,
-        RepositoryBlob,
-        {"repository_id": repository_id, "blob_id": blob_id, "linked_at": moment},
-        key=(RepositoryBlob.repository_id, RepositoryBlob.blob_id),
-        change={"linked_at": moment, "settled": False},
-        returning=RepositoryBlob.blob_id,
-    )
-    return True
+    link = upsert(session.get_bind().dialect.name, RepositoryBlob, **_LINK)
+    row = {"repository_id": repository_id, "blob_id": blob.id, "linked_at": now(), "settled": False}
+    session.run(link, row)
+    return str(blob.path)
 
 
 def mount_blob(
@@ -76,7 +74,8 @@ def mount_blob(
         readable = readable.join(Account, Account.id == Repository.namespace_id).where(
             Account.name == source.namespace, Repository.name == source.name
         )
-    return session.scalar(readable.limit(1)) is not None and link_blob(session, repository_id, str(digest))
+    readable_there = session.scalar(readable.limit(1)) is not None
+    return readable_there and link_blob(session, repository_id, str(digest)) is not None
 
 
 def unlink_blob(session: Session, repository_id: int, digest: Digest) -> None:

@@ -55,15 +55,21 @@ MANIFEST_CONTENT = select(Manifest.content).where(
 )
 
 
+_WITH_CONTENT = {
+    True: MANIFEST_BY_DIGEST.add_columns(Manifest.content),
+    False: MANIFEST_BY_TAG.add_columns(Manifest.content),
+}
+
+
 def fetch_manifest(session: Session, name: RepositoryName, reference: Digest | str) -> StoredManifest:
     """The manifest that a tag or digest names; ManifestUnknown."""
     by_digest = isinstance(reference, Digest)
-    query = (MANIFEST_BY_DIGEST if by_digest else MANIFEST_BY_TAG).add_columns(Manifest.content)
+    query = _WITH_CONTENT[by_digest]
     values = {"namespace": name.namespace, "name": name.name, "reference": str(reference), "now_ms": now_ms()}
-    row = session.execute(query, values).first()
+    row = session.run(query, values).first()
     if row is None:
         raise ManifestUnknown(_why_unknown(session, name, reference))
-    return StoredManifest(*row)
+    return StoredManifest(row.repository_id, row.namespace_id, row.digest, row.media_type, row.content)
 
 
 def parse_pushed(content: bytes, content_type: str | None, reference: Digest | str) -> tuple[Digest, ParsedManifest]:
@@ -79,6 +85,22 @@ def parse_pushed(content: bytes, content_type: str | None, reference: Digest | s
     if isinstance(reference, Digest) and digest != reference:
         raise DigestInvalid({"digest": str(reference), "received": str(digest)})
     return digest, parsed
+
+
+_PUSHED_BEFORE = select(Manifest.id, Manifest.touched_at).where(
+    Manifest.repository_id == bindparam("repository_id"),
+    Manifest.digest == bindparam("digest"),
+    Manifest.deleted_at.is_(None),
+)
+_BLOBS_THERE = (
+    select(Blob.id, Blob.digest, Blob.size)
+    .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
+    .where(
+        RepositoryBlob.repository_id == bindparam("repository_id"),
+        Blob.digest.in_(bindparam("digests", expanding=True)),
+    )
+)
+_AGAIN = {"key": ("repository_id", "digest"), "change": ("deleted_at", "touched_at", "settled"), "returning": "id"}
 
 
 def put_manifest(
@@ -99,12 +121,15 @@ def put_manifest(
     """
     sizes = _blob_sizes(session, repository, parsed.blobs)
     child_ids = _child_ids(session, repository, parsed.children)
-    manifest, added = find_manifest(session, repository.id, str(digest)), 0
-    if manifest is None or not still_protected(session, manifest, protection_s):
+    found = session.run(_PUSHED_BEFORE, {"repository_id": repository.id, "digest": str(digest)}).first()
+    id_, added = None, 0
+    if found and still_protected(session, found.id, found.touched_at, protection_s=protection_s):
+        id_ = found.id
+    if id_ is None:
         added = claim_blobs(session, repository.namespace_id, sizes)
-        manifest = _insert(session, repository, content, digest, parsed, blob_ids=list(sizes), child_ids=child_ids)
+        id_ = _insert(session, repository, content, digest, parsed, blob_ids=list(sizes), child_ids=child_ids)
     for tag in tags:
-        put_tag(session, repository, tag, manifest, actor=actor)
+        put_tag(session, repository, tag, id_, str(digest), actor=actor)
     named: dict[str, Any] = {"tag": tags[0]} if tags else {}
     audit.record(session, "push_repo", actor=actor, repository=repository, manifest_digest=str(digest), **named)
     charge(session, repository.namespace, added)
@@ -134,7 +159,8 @@ def _insert(
     *,
     blob_ids: list[int],
     child_ids: list[int],
-) -> Manifest:
+) -> int:
+    """The id of the manifest's row, inserted or served again."""
     moment = now()
     row = {
         "repository_id": repository.id,
@@ -149,36 +175,24 @@ def _insert(
         "image_size": parsed.image_size,
         "is_index": parsed.is_index,
         "created_at": moment,
+        "deleted_at": None,
         "touched_at": moment,
         "settled": False,
     }
     # Another push of it may be first, or an earlier one was deleted and comes back.
-    again = {"deleted_at": None, "touched_at": moment, "settled": False}
-    key = (Manifest.repository_id, Manifest.digest)
-    id_ = upsert(session, Manifest, row, key=key, change=again, returning=Manifest.id)
-    blobs = [
-        {
-            "manifest_id": id_,
-            "blob_id": blob_id,
-            "repository_id": repository.id,
-            "namespace_id": repository.namespace_id,
-        }
-        for blob_id in blob_ids
-    ]
-    insert_new(session, ManifestBlob, blobs)
+    id_: int = session.run(upsert(session.get_bind().dialect.name, Manifest, **_AGAIN), row).scalar_one()
+    shared = {"manifest_id": id_, "repository_id": repository.id, "namespace_id": repository.namespace_id}
+    insert_new(session, ManifestBlob, [{**shared, "blob_id": blob_id} for blob_id in blob_ids])
     insert_new(session, ManifestChild, [{"parent_id": id_, "child_id": child_id} for child_id in child_ids])
-    return session.get_one(Manifest, id_, populate_existing=True)
+    return id_
 
 
 def _blob_sizes(session: Session, repository: Repository, blobs: list[Reference]) -> dict[int, int]:
     """The ids of the blobs, and their bytes; those of foreign layers that are not here are left out."""
     wanted = {blob.digest: blob for blob in blobs}
-    query = (
-        select(Blob.id, Blob.digest, Blob.size)
-        .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
-        .where(RepositoryBlob.repository_id == repository.id, Blob.digest.in_(wanted))
-    )
-    found = {row.digest: row for row in session.execute(query)}
+    found = {
+        row.digest: row for row in session.run(_BLOBS_THERE, {"repository_id": repository.id, "digests": list(wanted)})
+    }
     missing = sorted(digest for digest, blob in wanted.items() if digest not in found and not blob.foreign)
     if missing:
         raise ManifestBlobUnknown({"digests": missing})

@@ -4,7 +4,7 @@ A client that hears that a blob or a child manifest exists does not send it. So 
 half of it is over; collection may then take its time with everything else.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
@@ -14,11 +14,11 @@ from models.tables.base import now
 from registry.names import Digest, RepositoryName
 
 
-def still_protected(session: Session, manifest: Manifest, protection_s: int) -> bool:
+def still_protected(session: Session, manifest_id: int, touched_at: datetime, *, protection_s: int) -> bool:
     """Protect a manifest that is pushed again; False if it was collected in the meantime."""
-    if manifest.touched_at > now() - timedelta(seconds=protection_s / 2):
+    if touched_at > now() - timedelta(seconds=protection_s / 2):
         return True
-    touched = update(Manifest).where(Manifest.id == manifest.id).values(touched_at=now()).returning(Manifest.id)
+    touched = update(Manifest).where(Manifest.id == manifest_id).values(touched_at=now()).returning(Manifest.id)
     return session.scalar(touched) is not None
 
 

@@ -26,7 +26,7 @@ REPOSITORY_ID = (
 
 def repository_id(session: Session, name: RepositoryName) -> int | None:
     """The id of the repository, if it exists; one indexed look-up."""
-    return session.scalar(REPOSITORY_ID, {"namespace": name.namespace, "name": name.name})
+    return session.run(REPOSITORY_ID, {"namespace": name.namespace, "name": name.name}).scalar()
 
 
 def existing(session: Session, name: RepositoryName) -> Repository:

@@ -48,7 +48,7 @@ def push_image(
     session.flush()
     for blob in {blob.id: blob for blob in (config_blob, *layer_blobs)}.values():
         session.add(ManifestBlob(manifest_id=manifest.id, blob_id=blob.id, repository_id=repository.id))
-    put_tag(session, repository, tag, manifest, actor=actor)
+    put_tag(session, repository, tag, manifest.id, manifest.digest, actor=actor)
     return manifest
 
 
