@@ -52,7 +52,8 @@ def _serve(
     if preparing.returncode != 0:
         return 1  # it has said why
     os.close(gate)
-    for number in range(1, settings.BUILD_WORKERS + 1):
+    workers = settings.BUILD_WORKERS if settings.FEATURE_BUILD_SUPPORT else 0
+    for number in range(1, workers + 1):
         supervisor.start(Process(f"worker {number}", role_command("worker"), environ))
     supervisor.start(Process("scheduler", role_command("scheduler"), environ))
     _wait_for_answer(supervisor, listener)

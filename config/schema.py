@@ -185,9 +185,7 @@ class AccessKeys(Group):
         description="Browsers must send `X-Requested-With: XMLHttpRequest` with API calls. "
         "Set to false for a Swagger UI on another host.",
     )
-    FEATURE_USER_CREATION: Flag = Field(default=True, description="People may create an account themselves.")
     FEATURE_ANONYMOUS_ACCESS: Flag = Field(default=True, description="Public repositories are open without an account.")
-    FEATURE_DIRECT_LOGIN: Flag = Field(default=True, description="People may sign in with their name and password.")
     REGISTRY_TOKEN_LIFETIME_SEC: Seconds = Field(
         default=3600, description="Life of a token from `/v2/auth`, in seconds."
     )

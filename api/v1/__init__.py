@@ -64,10 +64,18 @@ def blueprint(services: Services) -> Blueprint:
         document=f"{PREFIX}/discovery",
         on_error=answer_error,
     )
-    for section in SECTIONS:
+    for section in _served(services):
         api.add_namespace(section)
     surface.after_request(finish)
     return surface
+
+
+def _served(services: Services) -> Sequence[Section]:
+    """The sections that this installation has; what is switched off is not described either."""
+    if services.settings.FEATURE_BUILD_SUPPORT:
+        return SECTIONS
+    nouns = tuple(section for section in _NOUNS if section is not builds.section)
+    return (discovery.describing(nouns), *nouns)
 
 
 def access_table(sections: Sequence[Section] = SECTIONS) -> list[Access]:
