@@ -25,11 +25,11 @@ def start_nginx(port: int, backends: Sequence[int]) -> process.Server:
 
 def _adapted(text: str, port: int, backends: Sequence[int]) -> str:
     """The shipped configuration with this test's ports; loudly wrong when the shipped lines have changed."""
-    servers = "".join(f"server 127.0.0.1:{backend};" for backend in backends)
+    servers = "".join(f"server 127.0.0.1:{backend} max_fails=0;" for backend in backends)
     replacements = {
         "listen 8080;": f"listen 127.0.0.1:{port};",
-        "server 127.0.0.1:8081;": servers,
-        "server 127.0.0.1:8082;": "",
+        "server 127.0.0.1:8081 max_fails=0;": servers,
+        "server 127.0.0.1:8082 max_fails=0;": "",
     }
     for old, new in replacements.items():
         if old not in text:
