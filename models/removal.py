@@ -67,11 +67,9 @@ def _take(session: Session, ids: list[int]) -> bool:
     """Remove the repositories that hold nothing and mark the others; whether there are others."""
     # Locked, no push can bring anything into them unseen.
     session.execute(select(Repository.id).where(Repository.id.in_(ids)).order_by(Repository.id).with_for_update())
-    filled = {
-        id_
-        for table in (Manifest, RepositoryBlob, Upload)
-        for id_ in session.scalars(select(table.repository_id).where(table.repository_id.in_(ids)).distinct())
-    }
+    contents = [select(table.repository_id).where(table.repository_id.in_(ids)) for table in (Manifest, RepositoryBlob)]
+    contents.append(select(Upload.repository_id).where(Upload.repository_id.in_(ids), Upload.size > 0))
+    filled = {id_ for content in contents for id_ in session.scalars(content.distinct())}
     session.execute(delete(Repository).where(Repository.id.in_(set(ids) - filled)))
     for table in _RIGHTS_AND_BUILDS:
         session.execute(delete(table).where(table.repository_id.in_(filled)))

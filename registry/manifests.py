@@ -143,6 +143,7 @@ def remove_manifest(session: Session, repository: Repository, digest: Digest, *,
     manifest = find_manifest(session, repository.id, str(digest))
     if manifest is None:
         raise ManifestUnknown({"digest": str(digest)})
+    session.execute(select(Manifest.id).where(Manifest.id == manifest.id).with_for_update())
     end_tags_of(session, repository, manifest, actor=actor)
     if not is_part_of_index(session, manifest):
         hidden = update(Manifest).where(Manifest.id == manifest.id).values(deleted_at=now(), settled=False)
@@ -204,7 +205,9 @@ def _child_ids(session: Session, repository: Repository, children: list[Referenc
     query = select(Manifest.id, Manifest.digest).where(
         Manifest.repository_id == repository.id, Manifest.digest.in_(wanted), Manifest.deleted_at.is_(None)
     )
-    found = {row.digest: row.id for row in session.execute(query)} if wanted else {}
+    # Locked against being deleted before the index is there to tell that it needs them.
+    locked = query.order_by(Manifest.id).with_for_update(read=True, key_share=True)
+    found = {row.digest: row.id for row in session.execute(locked)} if wanted else {}
     if missing := sorted(wanted - found.keys()):
         raise ManifestBlobUnknown({"digests": missing})
     return list(found.values())

@@ -27,6 +27,7 @@ from registry.manifest_format import OCI_INDEX, OCI_MANIFEST
 from registry.names import Digest
 from registry.services import Services
 from storage.memory import MemoryStorage
+from tests.factories.pusher import Pusher
 
 
 @dataclass
@@ -160,6 +161,14 @@ def public(registry: Registry) -> str:
         create_repository(session, "acme", "public", actor=actor, public=True)
     assert isinstance(registry.services.database, Database)
     return "acme/public"
+
+
+@pytest.fixture
+def pusher(registry: Registry) -> Pusher:
+    """Pushes to acme/app without HTTP."""
+    with registry.services.database.read() as session:
+        ci = session.query(Robot).filter_by(name="acme+ci").one()
+    return Pusher(registry.services, Identity(kind="robot", account_id=ci.id, name=ci.name))
 
 
 def repositories(registry: Registry) -> list[str]:
