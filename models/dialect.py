@@ -40,9 +40,13 @@ def upsert(dialect: str, table: type[Base], *, key: tuple[str, ...], change: tup
 
 
 @lru_cache
-def insert_or_leave(dialect: str, table: type[Base]) -> Any:
-    """A statement, built once, that inserts the rows that collide with none that is there."""
-    return _DIALECTS[dialect](table).on_conflict_do_nothing()
+def insert_or_leave(dialect: str, table: type[Base], *, returning: str | None = None) -> Any:
+    """A statement, built once, that inserts the rows that collide with none that is there.
+
+    It answers the column `returning` of a row that was inserted.
+    """
+    insert = _DIALECTS[dialect](table).on_conflict_do_nothing()
+    return insert.returning(getattr(table, returning)) if returning else insert
 
 
 def _insert(session: Session, table: type[Base]) -> Any:

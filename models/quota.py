@@ -8,9 +8,10 @@ early. The sum is changed last in a transaction, so its lock is held for a momen
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ScalarSelect, bindparam, delete, exists, func, select, update
+from sqlalchemy import ScalarSelect, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.dialect import insert_new, insert_new_returning
@@ -88,17 +89,21 @@ def charge(session: Session, namespace: Account, added: int) -> None:
 
 def ensure_room(session: Session, repository_id: int) -> None:
     """QuotaExceeded if the repository's namespace uses all it may already: an upload would be in vain."""
-    query = (
+    row = session.run(_room(), {"repository_id": repository_id}).first()
+    if row is not None and row.most is not None and row.size >= row.most:
+        raise QuotaExceeded(f"{row.name} uses {row.size} of {row.most} bytes: delete tags that are no longer needed")
+
+
+@cache
+def _room() -> Select[Any, Any, Any]:
+    return (
         select(Account.name, NamespaceUsage.size, threshold("Reject", Account.id).label("most"))
         .select_from(Repository)
         .join(Account, Account.id == Repository.namespace_id)
         .join(Quota, Quota.namespace_id == Account.id)
         .join(NamespaceUsage, NamespaceUsage.namespace_id == Account.id)
-        .where(Repository.id == repository_id)
+        .where(Repository.id == bindparam("repository_id"))
     )
-    row = session.execute(query).first()
-    if row is not None and row.most is not None and row.size >= row.most:
-        raise QuotaExceeded(f"{row.name} uses {row.size} of {row.most} bytes: delete tags that are no longer needed")
 
 
 def release_blobs(session: Session, claimed: dict[int, set[int]]) -> None:

@@ -14,7 +14,7 @@ from registry.errors import NameUnknown
 from registry.names import RepositoryName
 
 REPOSITORY_ID = (
-    select(Repository.id)
+    select(Repository.id, Repository.state)
     .join(Account, Account.id == Repository.namespace_id)
     .where(
         Account.name == bindparam("namespace"),
@@ -24,9 +24,12 @@ REPOSITORY_ID = (
 )
 
 
-def repository_id(session: Session, name: RepositoryName) -> int | None:
-    """The id of the repository, if it exists; one indexed look-up."""
-    return session.run(REPOSITORY_ID, {"namespace": name.namespace, "name": name.name}).scalar()
+def repository_id(session: Session, name: RepositoryName, *, changes: bool = False) -> int | None:
+    """The id of the repository, if it exists; one indexed look-up. `changes`: ReadOnly if it takes none."""
+    row = session.run(REPOSITORY_ID, {"namespace": name.namespace, "name": name.name}).first()
+    if row is not None and changes:
+        _require_normal(row.state, name)
+    return None if row is None else row.id
 
 
 def existing(session: Session, name: RepositoryName) -> Repository:
@@ -40,8 +43,7 @@ def existing(session: Session, name: RepositoryName) -> Repository:
 def writable(session: Session, name: RepositoryName) -> Repository:
     """The repository, if it takes pushes; NameUnknown, ReadOnly."""
     repository = existing(session, name)
-    if repository.state != "NORMAL":
-        raise ReadOnly(f"repository {name} is read-only")
+    _require_normal(repository.state, name)
     return repository
 
 
@@ -51,12 +53,14 @@ def ensure_writable(database: Database, settings: Settings, name: RepositoryName
     Quay: CREATE_PRIVATE_REPO_ON_PUSH, CREATE_NAMESPACE_ON_PUSH. Forbidden, ReadOnly.
     """
     with database.read() as session:
-        if repository_id(session, name) is not None:
-            return writable(session, name).id
+        found = repository_id(session, name, changes=True)
+    if found is not None:
+        return found
 
     def create(session: Session) -> int:
-        if repository_id(session, name) is not None:  # somebody else's push was first
-            return writable(session, name).id
+        found = repository_id(session, name, changes=True)
+        if found is not None:  # somebody else's push was first
+            return found
         if may_create_namespace(session, settings, name.namespace, actor):
             owner = session.get_one(User, actor.account_id)
             create_organization(session, name.namespace, owner=owner, email=None, actor=actor)
@@ -80,3 +84,8 @@ def may_create_namespace(session: Session, settings: Settings, namespace: str, c
     """Whether a push by the caller to the namespace, which is nobody's yet, creates it as an organization."""
     allowed = settings.CREATE_NAMESPACE_ON_PUSH and caller.kind == "user" and caller.may_use("repo:create")
     return allowed and is_namespace(namespace) and find_account(session, namespace) is None
+
+
+def _require_normal(state: str, name: RepositoryName) -> None:
+    if state != "NORMAL":
+        raise ReadOnly(f"repository {name} is read-only")

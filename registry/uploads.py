@@ -1,30 +1,29 @@
 """Blobs on their way in: begin, receive, finish, cancel.
 
-An upload's row holds how many bytes are safe and what the driver needs to go on, so any process can take the next
-request. Bytes go straight to where the blob will lie; a blob is visible only once its row is committed, after the
-bytes are durable and their digest is verified. Every step may be repeated after a crash.
+Any process can take the next request of an upload. Bytes go straight to where the blob will lie; a blob is visible only
+once its row is committed, after the bytes are durable and their digest is verified. Every step may be repeated after a
+crash.
 """
 
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, update
 
 from models import metrics
 from models.dialect import insert_new
 from models.quota import ensure_room
 from models.session import Session
-from models.tables import Account, Blob, Repository, Upload
+from models.tables import Blob
 from models.tables.base import now
-from registry.blobs import link_blob
+from registry.blobs import BLOB_BY_DIGEST, link_blob
 from registry.errors import DigestInvalid, RegistryError, SizeInvalid, UploadInvalid, UploadUnknown
-from registry.names import Digest, RepositoryName
+from registry.names import Digest
 from registry.paths import new_blob_path
 from registry.services import Services
+from registry.upload_rows import Upload, end, new_upload, save
 from storage.driver import NotFound, StorageDriver, UploadBusy, UploadLost
 
 log = logging.getLogger(__name__)
@@ -41,28 +40,13 @@ class Body:
 
 
 def begin_upload(services: Services, repository_id: int) -> Upload:
-    """Start an upload into the repository. Where its bytes go is decided when the first of them arrive.
+    """Start an upload into the repository; nothing is written before its first bytes arrive.
 
     QuotaExceeded if the namespace uses all it may already.
     """
-    upload = Upload(uuid=str(uuid4()), repository_id=repository_id, path="", state={}, size=0, revision=0)
-    with services.database.write() as session:
+    with services.database.read() as session:
         ensure_room(session, repository_id)
-        session.add(upload)
-    return upload
-
-
-def find_upload(session: Session, name: RepositoryName, uuid: str) -> Upload:
-    """The upload under way in the repository; UploadUnknown."""
-    upload = session.scalar(
-        select(Upload)
-        .join(Repository, Repository.id == Upload.repository_id)
-        .join(Account, Account.id == Repository.namespace_id)
-        .where(Upload.uuid == uuid, Account.name == name.namespace, Repository.name == name.name)
-    )
-    if upload is None:
-        raise UploadUnknown({"uuid": uuid})
-    return upload
+    return new_upload(services.database.vault, repository_id)
 
 
 def receive(services: Services, upload: Upload, body: Body) -> Upload:
@@ -72,10 +56,10 @@ def receive(services: Services, upload: Upload, body: Body) -> Upload:
     blob grows past MAXIMUM_LAYER_SIZE.
     """
     if upload.size:
-        upload = _claim(services, upload)
+        upload = _save(services, upload, upload)  # the only request that continues from here
     grown = _append(services, upload, body, "sha256")
     if grown.size > upload.size:
-        _save(services, upload, grown)
+        grown = _save(services, upload, grown)
     elif not upload.size:
         services.storage.abort(grown.state)
         grown = upload
@@ -108,8 +92,7 @@ def finish(services: Services, upload: Upload, digest: Digest) -> None:
     known = upload.digest if upload.digest and upload.digest.startswith(f"{digest.algorithm}:") else None
     if known is not None and known != str(digest):
         raise DigestInvalid({"digest": str(digest), "received": known})
-    with services.database.read() as session:
-        stored = session.scalar(select(Blob.path).where(Blob.digest == str(digest))) if known else None
+    stored = _stored_path(services, digest) if known else None
     lost = stored is not None and not _exists(services.storage, stored)
     if stored is not None and not lost and _link_stored(services, upload, digest):
         services.storage.abort(upload.state)
@@ -126,18 +109,6 @@ def cancel(services: Services, upload: Upload) -> None:
     """Forget the upload and its bytes."""
     _forget(services, upload)
     services.storage.abort(upload.state)
-
-
-def _claim(services: Services, upload: Upload) -> Upload:
-    """Make this request the only one that continues the upload from here; UploadInvalid if another was first.
-
-    Requests that bring the first bytes need no claim: each begins at a path of its own.
-    """
-    with services.database.write() as session:
-        claimed = _at_revision(session, upload, revision=Upload.revision + 1)
-    if claimed is None:
-        raise UploadInvalid("another request is continuing this upload")
-    return claimed
 
 
 def _append(services: Services, upload: Upload, body: Body, algorithm: str) -> Upload:
@@ -157,42 +128,18 @@ def _append(services: Services, upload: Upload, body: Body, algorithm: str) -> U
             services.storage.abort(state)
         raise
     metrics.blob_bytes("in", meter.received)
-    return Upload(
-        id=upload.id,
-        uuid=upload.uuid,
-        repository_id=upload.repository_id,
-        revision=upload.revision,
-        path=path,
-        state=state,
-        size=meter.size,
-        digest=meter.digest,
-    )
+    return replace(upload, path=path, state=state, size=meter.size, digest=meter.digest)
 
 
-def _save(services: Services, upload: Upload, grown: Upload) -> None:
+def _save(services: Services, upload: Upload, grown: Upload) -> Upload:
     """Write down what was received, unless another request changed the upload in the meantime (UploadInvalid)."""
     with services.database.write() as session:
-        saved = _at_revision(
-            session,
-            upload,
-            revision=Upload.revision + 1,
-            path=grown.path,
-            state=grown.state,
-            size=grown.size,
-            digest=grown.digest,
-            updated_at=now(),
-        )
+        saved = save(session, upload, grown)
     if saved is None:
         if not upload.size:
             services.storage.abort(grown.state)
-        raise UploadInvalid("another request has changed this upload")
-    grown.revision = saved.revision
-
-
-def _at_revision(session: Session, upload: Upload, **values: Any) -> Upload | None:
-    """Change the row if it is as this request knows it."""
-    known = (Upload.id == upload.id, Upload.revision == upload.revision)
-    return session.scalar(update(Upload).where(*known).values(**values).returning(Upload))
+        raise UploadInvalid("another request is continuing this upload")
+    return saved
 
 
 def _commit(services: Services, upload: Upload) -> None:
@@ -209,12 +156,19 @@ def _link_stored(services: Services, upload: Upload, digest: Digest) -> bool:
     """Finish with the blob that is there already; False if it was collected in the meantime."""
 
     def link(session: Session) -> bool:
-        if not link_blob(session, upload.repository_id, str(digest)):
+        if link_blob(session, upload.repository_id, str(digest)) is None:
             return False
-        session.execute(delete(Upload).where(Upload.id == upload.id))
+        end(session, upload)
         return True
 
     return services.database.apply(link)
+
+
+_REPLACE_LOST = (
+    update(Blob)
+    .where(Blob.digest == bindparam("wanted"), Blob.path == bindparam("lost"))
+    .values(path=bindparam("found"))
+)
 
 
 def _publish(services: Services, upload: Upload, digest: Digest, *, instead_of: str | None) -> None:
@@ -223,22 +177,26 @@ def _publish(services: Services, upload: Upload, digest: Digest, *, instead_of: 
     `instead_of`: the path of a blob whose bytes storage has lost; these take its place.
     """
     row = {"digest": str(digest), "size": upload.size, "path": upload.path, "created_at": now()}
-    same = (Upload.id == upload.id, Upload.revision == upload.revision)
 
     def publish(session: Session) -> str | None:
-        if session.scalar(delete(Upload).where(*same).returning(Upload.id)) is None:
+        if not end(session, upload):
             return None
         insert_new(session, Blob, [row])
-        lost = (Blob.digest == str(digest), Blob.path == instead_of)
-        session.execute(update(Blob).where(*lost).values(path=upload.path))
-        link_blob(session, upload.repository_id, str(digest))
-        return session.scalar(select(Blob.path).where(Blob.digest == str(digest)))
+        if instead_of is not None:
+            session.run(_REPLACE_LOST, {"wanted": str(digest), "lost": instead_of, "found": upload.path})
+        return link_blob(session, upload.repository_id, str(digest))
 
     published_at = services.database.apply(publish)
     if published_at != upload.path:
         services.storage.delete([upload.path])
     if published_at is None:
         raise UploadUnknown("another request has finished or cancelled this upload")
+
+
+def _stored_path(services: Services, digest: Digest) -> str | None:
+    with services.database.read() as session:
+        blob = session.run(BLOB_BY_DIGEST, {"digest": str(digest)}).first()
+    return None if blob is None else str(blob.path)
 
 
 def _exists(storage: StorageDriver, path: str) -> bool:
@@ -252,7 +210,7 @@ def _exists(storage: StorageDriver, path: str) -> bool:
 
 def _forget(services: Services, upload: Upload) -> None:
     with services.database.write() as session:
-        session.execute(delete(Upload).where(Upload.id == upload.id))
+        end(session, upload)
 
 
 def _read_back(storage: StorageDriver, path: str, algorithm: str) -> str:

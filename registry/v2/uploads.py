@@ -4,12 +4,12 @@ from flask import Blueprint, Response, request
 
 from models.access import Identity
 from models.session import Session
-from models.tables import Upload
 from registry.blobs import mount_blob
-from registry.errors import DigestInvalid, UploadInvalid, UploadOutOfOrder
+from registry.errors import DigestInvalid, UploadInvalid, UploadOutOfOrder, UploadUnknown
 from registry.names import Digest, RepositoryName
-from registry.repositories import ensure_writable
-from registry.uploads import begin_upload, cancel, find_upload, finish, receive, receive_and_finish
+from registry.repositories import ensure_writable, repository_id
+from registry.upload_rows import Upload, find_upload
+from registry.uploads import begin_upload, cancel, finish, receive, receive_and_finish
 from registry.v2.body import content_range, has_body, request_body
 from registry.v2.context import authorize, registry
 from registry.v2.errors import API_VERSION
@@ -26,10 +26,10 @@ def start(name: str) -> Response:
     services = registry().services
     digest = _digest("digest")
     mounted = _digest("mount")
-    repository_id = ensure_writable(services.database, services.settings, repository, actor=actor)
-    if mounted is not None and _mount(repository_id, mounted, actor):
+    id_ = ensure_writable(services.database, services.settings, repository, actor=actor)
+    if mounted is not None and _mount(id_, mounted, actor):
         return _created(repository, mounted)
-    upload = begin_upload(services, repository_id)
+    upload = begin_upload(services, id_)
     if digest is None:
         return _accepted(repository, upload)
     try:
@@ -84,7 +84,10 @@ def _under_way(name: str, uuid: str) -> tuple[RepositoryName, Upload]:
     repository = RepositoryName.parse(name)
     authorize(repository, "push")
     with registry().services.database.read() as session:
-        return repository, find_upload(session, repository, uuid)
+        id_ = repository_id(session, repository)
+        if id_ is None:
+            raise UploadUnknown({"uuid": uuid})
+        return repository, find_upload(session, id_, uuid)
 
 
 def _mount(repository_id: int, digest: Digest, actor: Identity) -> bool:

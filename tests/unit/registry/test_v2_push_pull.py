@@ -316,3 +316,33 @@ def test_pulls_are_logged_even_without_redis(registry: Registry) -> None:
 
         kinds = [entry.kind for entry in session.query(LogEntry).order_by(LogEntry.id)]
     assert kinds == ["create_repo", "create_tag", "push_repo", "pull_repo"]
+
+
+def test_an_upload_begun_elsewhere_is_unknown(registry: Registry) -> None:
+    location = start(registry)
+    registry.push_blob(b"x", repository="acme/other")
+    uuid = location.rpartition("/")[2]
+    for path in (
+        f"acme/other/blobs/uploads/{uuid}",
+        f"acme/app/blobs/uploads/{uuid[:-1]}x",
+        "acme/app/blobs/uploads/x",
+    ):
+        answer = registry.call("PATCH", path, data=b"x", repository=path.partition("/blobs")[0])
+        assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (404, "BLOB_UPLOAD_UNKNOWN")
+
+
+def test_an_upload_makes_one_blob(registry: Registry) -> None:
+    location = start(registry)
+    assert registry.call("PUT", f"{location}?digest={DIGEST}", data=LAYER).status_code == 201
+    assert registry.call("GET", location).status_code == 404
+    again = registry.call("PUT", f"{location}?digest={Digest.of(b'two')}", data=b"two")
+    assert again.status_code == 404
+    assert registry.call("GET", f"acme/app/blobs/{Digest.of(b'two')}").status_code == 404
+    assert len(list(registry.services.storage.list("blobs"))) == 1
+
+
+def test_cancelling_before_any_bytes_came_ends_the_upload(registry: Registry) -> None:
+    location = start(registry)
+    assert registry.call("DELETE", location).status_code == 204
+    assert registry.call("GET", location).status_code == 404
+    assert registry.call("PATCH", location, data=b"x").status_code == 404
