@@ -108,7 +108,8 @@ def finish(services: Services, upload: Upload, digest: Digest) -> None:
 def cancel(services: Services, upload: Upload) -> None:
     """Forget the upload and its bytes."""
     _forget(services, upload)
-    services.storage.abort(upload.state)
+    if upload.state:
+        services.storage.abort(upload.state)
 
 
 def _append(services: Services, upload: Upload, body: Body, algorithm: str) -> Upload:
