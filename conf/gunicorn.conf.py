@@ -3,6 +3,7 @@
 Everything a person may want to change is a setting (docs/configuration.md): HOST, PORT, WEB_WORKERS, WEB_THREADS.
 """
 
+import glob
 import os
 import shutil
 import socket
@@ -50,7 +51,11 @@ limit_request_line = 8190
 forwarded_allow_ips = ""
 control_socket_disable = True
 
-_metrics = None
+# The counters of all web processes. The folder is there before anything is imported that counts, the logger above all.
+_metrics_name = f"drydock-metrics-{os.getuid()}-{_host}-{_settings.PORT}-"
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_metrics_name, dir=worker_tmp_dir)
+_metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 
 def when_ready(server: Any) -> None:
@@ -58,9 +63,8 @@ def when_ready(server: Any) -> None:
     after the fork; then wait for the gate, if there is one."""
     for listener in server.LISTENERS:
         _bound_stalls(listener)
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _make_metrics_folder()
-    import cli.app  # noqa: F401, PLC0415 - not before the metrics have their folder
+    _forget_killed_servers()
+    import cli.app  # noqa: F401, PLC0415 - not for a server that does not start
 
     if gate := os.environ.get("_DRYDOCK_GATE_FD"):
         os.read(int(gate), 1)  # ends when `serve` closes the other end: the database is ready
@@ -77,16 +81,11 @@ def _bound_stalls(listener: Any) -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_S * 1000)
 
 
-def _make_metrics_folder() -> str:
-    """An empty folder for the counters of all web processes, in place of the one that a killed server left behind."""
-    global _metrics  # noqa: PLW0603 - hooks have nothing else to share
-    _metrics = Path(worker_tmp_dir or tempfile.gettempdir(), f"drydock-metrics-{os.getuid()}-{_host}-{_settings.PORT}")
-    shutil.rmtree(_metrics, ignore_errors=True)
-    try:
-        _metrics.mkdir(mode=0o700)
-    except FileExistsError:  # of somebody else, whom we do not trust with it
-        _metrics = Path(tempfile.mkdtemp(prefix="drydock-metrics-", dir=worker_tmp_dir))
-    return str(_metrics)
+def _forget_killed_servers() -> None:
+    """Remove the metrics' folders of servers that had this port and were killed."""
+    for folder in _metrics.parent.glob(f"{glob.escape(_metrics_name)}*"):
+        if folder != _metrics and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -103,5 +102,5 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Remove the metrics' folder, if it was made here."""
-    if _metrics:
+    if _metrics.name.startswith(_metrics_name):
         shutil.rmtree(_metrics, ignore_errors=True)

@@ -92,7 +92,7 @@ class Registry:
 
     def location(self, reply: Reply) -> str:
         """Where the reply says to go on, at this process."""
-        return urljoin(f"{self.url}/", reply.headers["Location"])
+        return urljoin(f"{self.url}/", str(reply.headers["Location"]))
 
     def put_blob(self, repository: str, content: bytes) -> str:
         """Push a blob by POST and PUT; its digest."""
