@@ -3,10 +3,12 @@
 import logging
 import secrets
 import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import cast
 
 from redis import Redis
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 LOCK_KEY = "drydock/scheduler"
 _LOCK_S = 15
 _TICK_S = 1.0
+_LONGEST_END_S = 10.0
 _UNHEARD_AFTER = timedelta(seconds=1)
 
 
@@ -37,6 +40,15 @@ class Task:
     name: str
     interval_s: float
     run: Callable[[Runtime], object]
+
+
+@dataclass(frozen=True)
+class LongTask:
+    """The same in a thread of its own, so that nothing waits for it. It ends soon when its second argument says so."""
+
+    name: str
+    interval_s: float
+    run: Callable[[Runtime, Callable[[], bool]], object]
 
 
 def requeue_lost(opened: Runtime) -> None:
@@ -71,7 +83,7 @@ TASKS = (
 )
 
 
-def main(settings: Settings, extra: Sequence[Task] = ()) -> int:
+def main(settings: Settings, extra: Sequence[Task | LongTask] = ()) -> int:
     """Do what is due until SIGTERM or SIGINT; the exit code. `extra`: tasks of other packages."""
     stop = Stop()
     stop.on(signal.SIGTERM, signal.SIGINT)
@@ -80,25 +92,43 @@ def main(settings: Settings, extra: Sequence[Task] = ()) -> int:
     return 0
 
 
-def run(opened: Runtime, stop: Stop, tasks: Sequence[Task] = TASKS) -> None:
+def run(opened: Runtime, stop: Stop, tasks: Sequence[Task | LongTask] = TASKS) -> None:
     """Do the tasks when they are due, until `stop` is set. Of several schedulers one at a time does any."""
     turn = _Turn(opened.redis)
     due = dict.fromkeys(tasks, 0.0)
+    aside: dict[LongTask, threading.Thread] = {}
     while not stop.wait(_TICK_S):
         for task in tasks:
-            if time.monotonic() >= due[task] and turn.is_ours() and not stop.is_set():
-                _do(task, opened)
-                due[task] = time.monotonic() + task.interval_s
+            if time.monotonic() < due[task] or stop.is_set() or _under_way(task, aside) or not turn.is_ours():
+                continue
+            if isinstance(task, LongTask):
+                aside[task] = _start(task, opened, stop)
+            else:
+                _do(task.name, partial(task.run, opened))
+            due[task] = time.monotonic() + task.interval_s
+    for thread in aside.values():
+        thread.join(_LONGEST_END_S)
     turn.give_up()
 
 
-def _do(task: Task, opened: Runtime) -> None:
+def _under_way(task: Task | LongTask, aside: Mapping[LongTask, threading.Thread]) -> bool:
+    return isinstance(task, LongTask) and task in aside and aside[task].is_alive()
+
+
+def _start(task: LongTask, opened: Runtime, stop: Stop) -> threading.Thread:
+    run = partial(task.run, opened, stop.is_set)
+    thread = threading.Thread(target=_do, args=(task.name, run), name=task.name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _do(name: str, run: Callable[[], object]) -> None:
     try:
-        task.run(opened)
+        run()
     except (RedisError, SQLAlchemyError, StorageError) as exc:
-        log.warning("could not %s now: %s", task.name, exc)
+        log.warning("could not %s now: %s", name, exc)
     except Exception:  # one task's mistake must not end the others
-        log.exception("could not %s", task.name)
+        log.exception("could not %s", name)
 
 
 class _Turn:

@@ -22,10 +22,12 @@ app = typer.Typer(
 config_group = typer.Typer(help="Check configuration files, make secrets.", no_args_is_help=True)
 user_group = typer.Typer(help="Manage users.", no_args_is_help=True)
 token_group = typer.Typer(help="Manage access tokens.", no_args_is_help=True)
+quota_group = typer.Typer(help="Look after what namespaces use.", no_args_is_help=True)
 secrets_group = typer.Typer(help="Manage what is stored encrypted.", no_args_is_help=True)
 app.add_typer(config_group, name="config")
 app.add_typer(user_group, name="user")
 app.add_typer(token_group, name="token")
+app.add_typer(quota_group, name="quota")
 app.add_typer(secrets_group, name="secrets")
 
 
@@ -106,6 +108,65 @@ def prepare(config: ConfigOption = None, data: DataOption = None) -> None:
     from cli.database import prepare
 
     prepare(settings_from(config, data))
+
+
+@app.command()
+def gc(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go, and how much it is.")] = False,
+    thorough: Annotated[
+        bool,
+        typer.Option("--thorough", help="Look at every row and list the whole store, which else takes a day."),
+    ] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Collect what nothing names any more. Safe at any time; the scheduler does it as well."""
+    from cli.maintenance import forecast, run_collection
+
+    settings = settings_from(config, data)
+    if dry_run:
+        forecast(settings)
+    else:
+        run_collection(settings, thorough=thorough)
+
+
+@app.command("why-kept")
+def why_kept(
+    digest: Annotated[str, typer.Argument(help="Of a blob or a manifest: sha256:…", show_default=False)],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Tell everything that keeps a blob or a manifest from being collected."""
+    from cli.maintenance import explain_kept
+
+    explain_kept(settings_from(config, data), digest)
+
+
+@app.command()
+def fsck(
+    *,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every blob and compare its digest.")] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Check that nothing is missing: bytes, blobs, manifests, tags. Exits with 1 if something is."""
+    from cli.maintenance import check_everything
+
+    raise typer.Exit(1 if check_everything(settings_from(config, data), deep=deep) else 0)
+
+
+@quota_group.command("audit")
+def audit_quota(
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Set right what is wrong.")] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Count again what every namespace uses. Exits with 1 if a sum was wrong and is still."""
+    from cli.maintenance import audit_quota
+
+    raise typer.Exit(1 if audit_quota(settings_from(config, data), repair=repair) else 0)
 
 
 @config_group.command("check")

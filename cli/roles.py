@@ -48,9 +48,11 @@ def run_worker(settings: Settings, queues: Sequence[str] | None) -> int:
 def run_scheduler(settings: Settings) -> int:
     """Do what is due now and again, until asked to end; the exit code."""
     from buildworker import scheduler  # noqa: PLC0415
+    from cli.maintenance import scheduled_collection  # noqa: PLC0415
 
     _require_redis(settings)
-    return scheduler.main(settings)
+    extra = [scheduled_collection(settings)] if settings.FEATURE_GARBAGE_COLLECTION else []
+    return scheduler.main(settings, extra)
 
 
 def _require_redis(settings: Settings) -> None:

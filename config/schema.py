@@ -213,7 +213,16 @@ class RepositoryKeys(Group):
         default=("0s", "1d", "1w", "2w", "4w"), description="What a namespace may choose for the same."
     )
     PUSH_TEMP_TAG_EXPIRATION_SEC: Seconds = Field(
-        default=3600, description="How long uploaded blobs are kept, in seconds, before a manifest must refer to them."
+        default=3600,
+        description="How long what was just pushed is kept, in seconds, although nothing names it yet: blobs, and "
+        "manifests pushed by digest.",
+    )
+    FEATURE_GARBAGE_COLLECTION: Flag = Field(
+        default=True,
+        description="The scheduler collects what nothing names any more. `drydock gc` does it at any time.",
+    )
+    GARBAGE_COLLECTION_FREQUENCY: Seconds = Field(
+        default=30, description="Seconds between two collections by the scheduler."
     )
     MAXIMUM_LAYER_SIZE: Size = Field(default=parse_size("1T"), description="Largest blob that can be pushed.")
     MAXIMUM_MANIFEST_SIZE: Size = Field(default=parse_size("4M"), description="Largest manifest that can be pushed.")
