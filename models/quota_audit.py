@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Executable, delete, distinct, exists, func, select, update
+from sqlalchemy import Executable, delete, exists, func, select, update
 
 from models.dialect import insert_new
 from models.session import Database, Session
@@ -69,7 +69,7 @@ def _claim_what_is_needed(session: Session, namespace_id: int) -> None:
     """Rows for blobs that lack one: the version before wrote manifests without."""
     own = select(Repository.id).where(Repository.namespace_id == namespace_id)
     lacking = (ManifestBlob.repository_id.in_(own), ManifestBlob.namespace_id.is_(None))
-    query = select(distinct(Blob.id), Blob.size).join(ManifestBlob, ManifestBlob.blob_id == Blob.id).where(*lacking)
+    query = select(Blob.id, Blob.size).join(ManifestBlob, ManifestBlob.blob_id == Blob.id).where(*lacking).distinct()
     rows = [{"namespace_id": namespace_id, "blob_id": id_, "size": size} for id_, size in session.execute(query)]
     insert_new(session, NamespaceBlob, sorted(rows, key=lambda row: row["blob_id"]))
     session.execute(update(ManifestBlob).where(*lacking).values(namespace_id=namespace_id))

@@ -1,0 +1,209 @@
+"""What a namespace uses is exact, and a push that would pass its limit changes nothing."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from models.access import Identity
+from models.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from models.quota import Usage, get_usage, sizes_of
+from models.quota_audit import audit_usage, repair_usage
+from models.quota_limits import (
+    change_limit,
+    change_quota,
+    create_limit,
+    create_quota,
+    get_quota,
+    list_limits,
+    remove_limit,
+    remove_quota,
+)
+from models.session import Session
+from models.tables import Account, LogEntry, Manifest, ManifestBlob, NamespaceBlob, NamespaceUsage, Organization
+from registry.collection.terms import Terms
+from registry.gc import collect
+from tests.factories.pusher import Pusher, age
+from tests.unit.registry.conftest import Registry, image
+
+LAYER = b"x" * 100
+
+
+def acme(session: Session) -> Organization:
+    return session.scalars(select(Organization).where(Organization.name == "acme")).one()
+
+
+def usage(pusher: Pusher, name: str = "acme") -> Usage:
+    with pusher.services.database.read() as session:
+        return get_usage(session, session.scalars(select(Account).where(Account.name == name)).one())
+
+
+def limit(pusher: Pusher, limit_bytes: int, **percents: int) -> None:
+    with pusher.services.database.write() as session:
+        create_quota(session, acme(session), limit_bytes, actor=pusher.actor)
+        for kind, percent in percents.items():
+            create_limit(session, acme(session), kind, percent, actor=pusher.actor)
+
+
+def drifts(pusher: Pusher) -> list[int]:
+    return [one.drift for one in audit_usage(pusher.services.database) if one.drift]
+
+
+def test_a_blob_counts_once_however_many_manifests_need_it(pusher: Pusher) -> None:
+    pusher.image("v1", LAYER, b"one")
+    pusher.at("acme/other").image("v1", LAYER, b"two")
+    found = usage(pusher)
+    assert (found.bytes, found.logical_bytes) == (len(LAYER) + 6 + 2, 2 * len(LAYER) + 6 + 2 * 2)
+    assert (found.shared_bytes, found.limit_bytes, found.warn_at, found.reject_at) == (0, None, None, None)
+    pusher.image("v2", LAYER, b"one")
+    assert usage(pusher).bytes == found.bytes
+
+
+def test_what_other_namespaces_need_as_well_is_shared(pusher: Pusher) -> None:
+    with pusher.services.database.write() as session:
+        session.add(Organization(name="other"))
+        session.flush()
+        team = session.scalars(select(Account).where(Account.name == "other")).one()
+        robot = session.get_one(Account, pusher.actor.account_id)
+        robot.owner_id = team.id
+    pusher.image("v1", LAYER, b"one")
+    with pusher.services.database.write() as session:
+        other = session.scalars(select(Account).where(Account.name == "other")).one()
+        blob = session.scalars(select(NamespaceBlob).where(NamespaceBlob.size == len(LAYER))).one()
+        session.add(NamespaceBlob(namespace_id=other.id, blob_id=blob.blob_id, size=blob.size))
+    assert usage(pusher).shared_bytes == len(LAYER)
+
+
+def test_blobs_without_a_manifest_do_not_count(pusher: Pusher) -> None:
+    pusher.blob(LAYER)
+    assert usage(pusher).bytes == 0
+
+
+def test_what_can_be_restored_counts_until_it_is_collected(pusher: Pusher) -> None:
+    pusher.image("v1", LAYER)
+    pusher.image("v2", LAYER, b"two")
+    pusher.untag("v2")
+    assert usage(pusher).bytes == len(LAYER) + 3 + 2
+    age(pusher.services, timedelta(days=30))
+    collect(pusher.services.database, pusher.services.storage, Terms())
+    assert usage(pusher).bytes == len(LAYER) + 2
+    assert drifts(pusher) == []
+
+
+def test_a_push_that_would_pass_the_limit_changes_nothing(pusher: Pusher) -> None:
+    pusher.image("v1", LAYER)
+    limit(pusher, 200, Warning=50, Reject=90)
+    assert usage(pusher).warns
+    with pytest.raises(QuotaExceeded, match="acme uses 102 of 180 bytes and this push adds 100"):
+        pusher.image("v1", LAYER, b"y" * 100)
+    assert usage(pusher).bytes == 102
+    assert not pusher.has("v2")
+    pusher.pull("v1")
+    with pusher.services.database.read() as session:
+        assert session.query(Manifest).count() == 1
+    pusher.image("v2", LAYER, b"y" * 78)
+    assert usage(pusher).bytes == 180
+    assert drifts(pusher) == []
+
+
+def test_a_full_namespace_takes_what_it_has_already_and_no_upload(pusher: Pusher) -> None:
+    digest = pusher.image("v1", LAYER)
+    limit(pusher, 100, Reject=100)
+    with pusher.services.database.read() as session:
+        document = session.scalars(select(Manifest.content)).one()
+    with pytest.raises(QuotaExceeded, match="acme uses 102 of 100 bytes"):
+        pusher.blob(b"more")
+    assert pusher.manifest("v2", json.loads(document)) == digest
+
+
+def test_without_limits_a_quota_only_tells(pusher: Pusher) -> None:
+    limit(pusher, 10)
+    pusher.image("v1", LAYER)
+    assert usage(pusher).limit_bytes == 10
+    assert not usage(pusher).warns
+
+
+def test_the_registry_answers_denied_with_the_bytes(registry: Registry) -> None:
+    registry.push_image("v1", note="first")
+    with registry.services.database.write() as session:
+        actor = Identity(name="somebody")
+        create_quota(session, acme(session), 20, actor=actor)
+        create_limit(session, acme(session), "Reject", 100, actor=actor)
+    config, layer = registry.push_blob(b"{}second"), registry.push_blob(b"x" * 50)
+    answer = registry.put_manifest("v2", image(config, 8, layer, 50))
+    assert answer.status_code == 403
+    (error,) = answer.get_json()["errors"]
+    assert error["code"] == "DENIED"
+    assert "acme uses 17 of 20 bytes and this push adds 58" in error["detail"]
+    assert registry.call("GET", "acme/app/manifests/v2").status_code == 404
+
+
+def test_drift_is_found_and_repaired(pusher: Pusher) -> None:
+    pusher.image("v1", LAYER)
+    database = pusher.services.database
+
+    def namespace_id() -> int:
+        with database.read() as session:
+            return acme(session).id
+
+    unclaim = (update(ManifestBlob).values(namespace_id=None), delete(NamespaceBlob))
+    for damage in ((update(NamespaceUsage).values(size=7),), unclaim, (delete(NamespaceUsage),)):
+        with database.write() as session:
+            for statement in damage:
+                session.execute(statement)
+        assert len(drifts(pusher)) == 1
+        repair_usage(database, namespace_id())
+        assert drifts(pusher) == []
+        assert usage(pusher).bytes == len(LAYER) + 2
+    with database.read() as session:
+        assert sizes_of(session, [namespace_id(), 999]) == {namespace_id(): len(LAYER) + 2, 999: 0}
+
+
+def test_quotas_and_limits_are_kept_in_order(pusher: Pusher) -> None:
+    actor = pusher.actor
+    with pusher.services.database.write() as session:
+        namespace = acme(session)
+        with pytest.raises(NotFound):
+            get_quota(session, namespace)
+        quota = create_quota(session, namespace, 1000, actor=actor)
+        with pytest.raises(Conflict, match="has a quota already"):
+            create_quota(session, namespace, 1000, actor=actor)
+        change_quota(session, namespace, 2000, actor=actor)
+        reject = create_limit(session, namespace, "Reject", 90, actor=actor)
+        warning = create_limit(session, namespace, "Warning", 70, actor=actor)
+        with pytest.raises(Conflict, match="Warning limit at 70 percent"):
+            create_limit(session, namespace, "Warning", 70, actor=actor)
+        change_limit(session, namespace, warning.id, "Warning", 80, actor=actor)
+        assert [(one.kind, one.threshold_percent) for one in list_limits(session, quota)] == [
+            ("Warning", 80),
+            ("Reject", 90),
+        ]
+        assert get_usage(session, namespace).reject_at == 1800
+        remove_limit(session, namespace, reject.id, actor=actor)
+        with pytest.raises(NotFound):
+            remove_limit(session, namespace, reject.id, actor=actor)
+        remove_quota(session, namespace, actor=actor)
+        session.flush()
+        kinds = session.scalars(select(LogEntry.kind).where(LogEntry.kind.contains("quota")).order_by(LogEntry.id))
+        assert list(kinds) == [
+            "org_create_quota",
+            "org_change_quota",
+            "org_create_quota_limit",
+            "org_create_quota_limit",
+            "org_change_quota_limit",
+            "org_delete_quota_limit",
+            "org_delete_quota",
+        ]
+
+
+def test_what_makes_no_sense_is_refused(pusher: Pusher) -> None:
+    with pusher.services.database.write() as session:
+        namespace, actor = acme(session), pusher.actor
+        with pytest.raises(Invalid, match="limit_bytes"):
+            create_quota(session, namespace, 0, actor=actor)
+        create_quota(session, namespace, 1000, actor=actor)
+        with pytest.raises(Invalid, match="threshold_percent"):
+            create_limit(session, namespace, "Reject", 101, actor=actor)
+        with pytest.raises(Invalid, match="type"):
+            create_limit(session, namespace, "Perhaps", 50, actor=actor)
