@@ -62,13 +62,15 @@ class Tools:
         settings = '[engine]\nlock_type = "file"\nevents_logger = "file"\ncgroup_manager = "cgroupfs"\n'
         file = self.folder / "containers.conf"
         file.write_text(settings)
+        logins = self.folder / "auth.json"
+        logins.write_text("{}")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "CONTAINER"))}
         places = {"HOME": self.folder, "TMPDIR": self.folder, "XDG_RUNTIME_DIR": self.folder}
         return {
             **kept,
             **{name: str(place) for name, place in places.items()},
             "CONTAINERS_CONF": str(file),
-            "REGISTRY_AUTH_FILE": str(self.folder / "auth.json"),
+            "REGISTRY_AUTH_FILE": str(logins),
         }
 
     def _run(self, command: list[str | Path]) -> str:
