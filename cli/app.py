@@ -3,15 +3,15 @@
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import v1
 from api.v1.errors import answer_error
+from cli.bodies import with_bodies
 from cli.logs import request_id
 from config.load import load_settings
 from config.secrets import ensure_secrets
@@ -21,7 +21,7 @@ from registry.services import open_services
 from web import health, metrics, pages
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    pass
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     v2.mount(app, services)
     for part in (health, metrics, pages):
         app.register_blueprint(part.blueprint(services))
-    app.wsgi_app = _client_errors(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    app.wsgi_app = with_bodies(app.wsgi_app)  # type: ignore[assignment, method-assign]
     if proxies := settings.TRUSTED_PROXIES:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     return app
@@ -58,34 +58,6 @@ def _end(response: Response) -> Response:
     request.environ["drydock.user"] = caller.name if caller else None  # for the access log
     response.headers["X-Request-ID"] = g.request_id
     return response
-
-
-class _Input:
-    """A request's body; a client that goes away or stalls in the middle of it is the client's error, not ours."""
-
-    def __init__(self, stream: Any) -> None:
-        self._read: Callable[..., bytes] = stream.read
-        self._readline: Callable[..., bytes] = stream.readline
-
-    def read(self, *size: int) -> bytes:
-        try:
-            return self._read(*size)
-        except OSError as exc:
-            raise ClientDisconnected from exc
-
-    def readline(self, *size: int) -> bytes:
-        try:
-            return self._readline(*size)
-        except OSError as exc:
-            raise ClientDisconnected from exc
-
-
-def _client_errors(app: "WSGIApplication") -> "WSGIApplication":
-    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        environ["wsgi.input"] = _Input(environ["wsgi.input"])
-        return app(environ, start_response)
-
-    return answer
 
 
 def _nothing_there(error: HTTPException) -> Response | HTTPException:

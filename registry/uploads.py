@@ -20,6 +20,7 @@ from models.tables import Blob
 from models.tables.base import now
 from registry.blobs import BLOB_BY_DIGEST, link_blob
 from registry.errors import DigestInvalid, RegistryError, SizeInvalid, UploadInvalid, UploadUnknown
+from registry.hashing import Hasher
 from registry.names import Digest
 from registry.paths import new_blob_path
 from registry.services import Services
@@ -230,16 +231,22 @@ class _Meter:
         self._offset = upload.size
         self._limit = limit
         self._algorithm = algorithm
-        self._hasher = hashlib.new(algorithm)
+        # A digest of a later part alone is worth nothing.
+        self._hasher = Hasher(algorithm) if upload.size == 0 else None
         self.received = 0
 
     def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self.received += len(chunk)
-            if self.size > self._limit:
-                raise SizeInvalid(f"a blob may have at most {self._limit} bytes (MAXIMUM_LAYER_SIZE)")
-            self._hasher.update(chunk)
-            yield chunk
+        try:
+            for chunk in chunks:
+                self.received += len(chunk)
+                if self.size > self._limit:
+                    raise SizeInvalid(f"a blob may have at most {self._limit} bytes (MAXIMUM_LAYER_SIZE)")
+                if self._hasher:
+                    self._hasher.update(chunk)
+                yield chunk
+        finally:
+            if self._hasher:
+                self._hasher.close()
 
     @property
     def size(self) -> int:
@@ -248,4 +255,4 @@ class _Meter:
     @property
     def digest(self) -> str | None:
         """Of everything so far, if this request brought all of it."""
-        return f"{self._algorithm}:{self._hasher.hexdigest()}" if self._offset == 0 else None
+        return f"{self._algorithm}:{self._hasher.hexdigest()}" if self._hasher else None

@@ -11,8 +11,9 @@ from models import metrics
 from registry.blobs import StoredBlob, find_blob, unlink_blob
 from registry.errors import RangeUnsatisfiable
 from registry.names import Digest, RepositoryName
+from registry.protection import renew_blob
 from registry.repositories import writable
-from registry.v2.context import authorize, registry
+from registry.v2.context import authorize, may_push, registry
 from registry.v2.errors import API_VERSION
 
 URL_LIFETIME_S = 20 * 60
@@ -26,9 +27,11 @@ def get_blob(name: str, digest: str) -> Response:
     """The blob's bytes, or where to fetch them. Honours one range."""
     repository = RepositoryName.parse(name)
     authorize(repository, "pull")
-    services = registry().services
+    services, wanted = registry().services, Digest.parse(digest)
+    if request.method == "HEAD" and may_push(repository):
+        renew_blob(services.database, repository, wanted, services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC)
     with services.database.read() as session:
-        blob = find_blob(session, repository, Digest.parse(digest))
+        blob = find_blob(session, repository, wanted)
     headers = served_headers(blob.digest)
     if request.if_none_match.contains(blob.digest):
         return Response(status=304, headers=headers)

@@ -12,6 +12,8 @@ from registry.uploads import Body
 log = logging.getLogger(__name__)
 
 BLOCK = 1 << 20
+RECEIVE = "drydock.receive"
+"""In the WSGI environment: a function like `read` of the body, for bodies of a known length. May answer less."""
 _RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/\S+)?")
 
 
@@ -41,10 +43,12 @@ def content_range() -> tuple[int, int] | None:
 
 
 def _blocks(body: Body) -> Iterator[bytes]:
-    stream, left = request.environ["wsgi.input"], request.content_length
+    left = request.content_length
+    # A server that can hand over what a socket holds without copying it around does so here.
+    read = request.environ.get(RECEIVE) or request.environ["wsgi.input"].read
     while left is None or left > 0:
         try:
-            block = stream.read(BLOCK if left is None else min(BLOCK, left))
+            block = read(BLOCK if left is None else min(BLOCK, left))
         except Exception as exc:
             log.info("a client stopped in the middle of a body: %s", type(exc).__name__)
             body.broken = True

@@ -57,6 +57,11 @@ def grant() -> Grant:
     return found
 
 
+def may_push(name: RepositoryName) -> bool:
+    """Whether the request's token allows a push, too, so that the caller may be about to."""
+    return grant().allows(str(name), "push")
+
+
 def authorize(name: RepositoryName, action: str) -> Identity:
     """The caller, if its token allows the action (pull or push) on the repository.
 

@@ -9,8 +9,9 @@ from models.tags import remove_tag
 from registry.errors import ManifestUnknown, SizeInvalid
 from registry.manifests import fetch_manifest, parse_pushed, put_manifest, remove_manifest
 from registry.names import Digest, RepositoryName, parse_reference, parse_tag
+from registry.protection import renew_manifest
 from registry.repositories import ensure_writable, writable
-from registry.v2.context import authorize, registry
+from registry.v2.context import authorize, may_push, registry
 from registry.v2.errors import API_VERSION
 
 blueprint = Blueprint("manifests", __name__)
@@ -22,7 +23,10 @@ def get_manifest(name: str, reference: str) -> Response:
     repository = RepositoryName.parse(name)
     actor = authorize(repository, "pull")
     wanted = parse_reference(reference)
-    with registry().services.database.read() as session:
+    services = registry().services
+    if request.method == "HEAD" and isinstance(wanted, Digest) and may_push(repository):
+        renew_manifest(services.database, repository, wanted, services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC)
+    with services.database.read() as session:
         found = fetch_manifest(session, repository, wanted)
     headers = served_headers(found.digest, found.media_type)
     if request.if_none_match.contains(found.digest):
