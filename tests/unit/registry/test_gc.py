@@ -32,6 +32,7 @@ from registry.protection import renew_blob, renew_manifest
 from registry.repositories import existing
 from registry.uploads import Body, begin_upload, receive
 from tests.factories.pusher import Pusher, age, stored_paths
+from tests.unit.registry.conftest import Registry
 
 TERMS = Terms(slice_size=3)  # so small that every step takes several
 HISTORY = timedelta(days=14)
@@ -336,3 +337,19 @@ def test_it_stops_between_two_slices(pusher: Pusher) -> None:
     gone = collect(database, storage, TERMS, stop=lambda: next(asked, True))
     assert 0 < gone.links < 10
     assert gc(pusher).blobs == 10
+
+
+def test_a_look_by_someone_who_may_push_protects_what_it_finds(registry: Registry, pusher: Pusher) -> None:
+    manifest = registry.push_image("v1")
+    registry.call("DELETE", "acme/app/manifests/v1")
+    blob = registry.push_blob(b"alone")
+    for method, kept in (("GET", False), ("HEAD", True)):
+        later(pusher, HISTORY + HOUR)
+        registry.push_image("v1")
+        registry.push_blob(b"alone")
+        registry.call("DELETE", "acme/app/manifests/v1")
+        later(pusher, HISTORY + HOUR)
+        assert registry.call(method, f"acme/app/blobs/{blob}").status_code == 200
+        assert registry.call(method, f"acme/app/manifests/{manifest}").status_code == 200
+        gc(pusher)
+        assert (pusher.has_blob(blob), pusher.has(manifest)) == (kept, kept)

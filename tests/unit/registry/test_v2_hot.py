@@ -90,6 +90,9 @@ def test_it_leaves_everything_else_to_the_views(registry: Registry, hot: HotPath
         ask(registry, "auth"),
     ]
     assert [request.path for request in leave if hot.answer(request) is not None] == []
+    pusher = ask(registry, f"acme/app/blobs/{Digest.of(b'layer')}", method="HEAD")
+    pusher.headers["authorization"] = f"Bearer {registry.token('acme+ci', 'repository:acme/app:pull,push')}"
+    assert hot.answer(pusher) is None
     ranged = ask(registry, f"acme/app/blobs/{Digest.of(b'layer')}")
     ranged.headers["range"] = "bytes=0-1"
     assert hot.answer(ranged) is None
