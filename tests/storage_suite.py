@@ -5,13 +5,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import cycle
 
 import pytest
 
 from storage.driver import NotFound, State, StorageDriver, StorageError, UploadBusy, UploadLost
-from tests.factories.streams import MIB, content, pieces
+from tests.factories.streams import MIB, content, digest_of, is_there, pieces
 
 Case = Callable[[StorageDriver], None]
 CASES: list[Case] = []
@@ -34,13 +33,6 @@ def upload(storage: StorageDriver, path: str, *bodies: bytes) -> State:
     for body in bodies:
         state = kept(storage.append(state, pieces(body, cycle([65536]))))
     return state
-
-
-def is_there(storage: StorageDriver, path: str) -> bool:
-    with suppress(NotFound):
-        storage.stat(path)
-        return True
-    return False
 
 
 # Objects
@@ -232,7 +224,7 @@ def takes_forty_megabytes_in_odd_pieces(storage: StorageDriver) -> None:
     sizes = cycle([1, 65_536, 3, 1_000_003, 17, 5 * MIB, 0, 4096, 16 * MIB + 1])
     state = kept(storage.append(storage.begin("blobs/odd"), pieces(data, sizes)))
     storage.commit(state)
-    assert _digest(storage, "blobs/odd") == hashlib.sha256(data).digest()
+    assert digest_of(storage, "blobs/odd") == hashlib.sha256(data).digest()
 
 
 @case
@@ -241,7 +233,7 @@ def takes_exactly_one_and_two_parts(storage: StorageDriver) -> None:
         data = content(size)
         state = upload(storage, f"blobs/{size}", data)
         storage.commit(state)
-        assert _digest(storage, f"blobs/{size}") == hashlib.sha256(data).digest()
+        assert digest_of(storage, f"blobs/{size}") == hashlib.sha256(data).digest()
 
 
 @case
@@ -394,11 +386,3 @@ def keeps_uploads_to_different_paths_apart(storage: StorageDriver) -> None:
         thread.join()
     for path, body in bodies.items():
         assert storage.read(path) == body
-
-
-def _digest(storage: StorageDriver, path: str) -> bytes:
-    digest = hashlib.sha256()
-    with storage.open(path) as stream:
-        while block := stream.read(MIB):
-            digest.update(block)
-    return digest.digest()

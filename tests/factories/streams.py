@@ -2,7 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import cycle, islice
+
+from storage.driver import NotFound, StorageDriver
 
 MIB = 1 << 20
 _PATTERN = hashlib.shake_256(b"storage").digest(MIB + 7)
@@ -29,3 +32,18 @@ def zeros(size: int, chunk: int = 65_536) -> Iterator[bytes]:
     block = bytes(chunk)
     yield from islice(cycle([block]), whole)
     yield block[:rest]
+
+
+def is_there(storage: StorageDriver, path: str) -> bool:
+    with suppress(NotFound):
+        storage.stat(path)
+        return True
+    return False
+
+
+def digest_of(storage: StorageDriver, path: str) -> bytes:
+    digest = hashlib.sha256()
+    with storage.open(path) as stream:
+        while block := stream.read(MIB):
+            digest.update(block)
+    return digest.digest()
