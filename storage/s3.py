@@ -265,18 +265,21 @@ class _Bucket:
         pages = iter(
             self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=self._prefix)
         )
-        while page := self._page(pages, UPLOADS):
-            for found in page.get("Uploads", ()):
-                path = found["Key"].removeprefix(self._prefix)
-                with suppress(UploadLost):
-                    if found["Initiated"].timestamp() < before and self._last_part(path, found["UploadId"]) < before:
-                        yield path, found["UploadId"]
+        with suppress(UploadLost):  # what some servers say where there is none
+            while page := self._page(pages, UPLOADS):
+                for found in page.get("Uploads", ()):
+                    path, multipart = found["Key"].removeprefix(self._prefix), found["UploadId"]
+                    if found["Initiated"].timestamp() < before and self._last_part(path, multipart) < before:
+                        yield path, multipart
 
     def _last_part(self, path: str, multipart: str) -> float:
-        """When the multipart upload was last added to; 0 if it never was. UploadLost."""
+        """When the multipart upload was last added to; 0 if it never was, or is over since."""
         last, marker, more = 0.0, 0, True
         while more:
-            answer = self.call("list_parts", path, UploadId=multipart, PartNumberMarker=marker)
+            try:
+                answer = self.call("list_parts", path, UploadId=multipart, PartNumberMarker=marker)
+            except UploadLost:
+                return 0.0
             last = max([last, *(float(part["LastModified"].timestamp()) for part in answer.get("Parts", ()))])
             more, marker = bool(answer.get("IsTruncated")), answer.get("NextPartNumberMarker", 0)
         return last
