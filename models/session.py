@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, Result, create_engine, event, orm
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from models.vault import Vault
@@ -73,10 +74,8 @@ class Database:
         if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
         arguments = connect_args or {}
-        if self.is_sqlite:
-            self.engine = _sqlite_engine(url, pool_size, arguments)
-        else:
-            self.engine = create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=arguments)
+        make_engine = _sqlite_engine if self.is_sqlite else _postgres_engine
+        self.engine = make_engine(url, pool_size, arguments)
         self._writer = self.engine.execution_options(writes=True)
         self._turnstile = (
             _Turnstile(Path(f"{url.database}.lock"))
@@ -163,5 +162,19 @@ def _sqlite_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> En
         # A transaction that reads first and writes later cannot wait for the lock, so writers take it at once.
         immediate = connection.get_execution_options().get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> Engine:
+    engine = create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=connect_args)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _: object) -> None:
+        # Where its estimates are wrong, as for tables that are new, PostgreSQL would spend half a second on compiling
+        # a query that takes a millisecond.
+        connection.autocommit = True
+        connection.cursor().execute("SET jit = off")
+        connection.autocommit = False
 
     return engine
