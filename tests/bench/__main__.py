@@ -1,0 +1,70 @@
+"""`python -m tests.bench`: start the registries, let them do the same work in turns, print medians and ratios."""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.bench.client import Client
+from tests.bench.peers import running_peers
+from tests.bench.work import Contestant, Size
+from tests.services.base_image import cache_folder
+
+Figures = Mapping[str, Mapping[str, Sequence[float]]]
+_FULL = Size(layer=512 << 20, batch=300, seconds=4)
+_QUICK = Size(layer=64 << 20, batch=100, seconds=1)
+
+
+def main() -> None:
+    """Run the comparison."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=None, help="how often everything is done (3; 1 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="less of everything: rough figures within a minute")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only operations whose name contains this")
+    given = parser.parse_args()
+    rounds = given.rounds or (1 if given.quick else 3)
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as folder, running_peers() as peers:
+        size = _QUICK if given.quick else _FULL
+        layer = _write_layer(Path(folder) / "layer", size.layer)
+        contestants = [Contestant(Client(peer), layer, size) for peer in peers]
+        figures = _measured(contestants, rounds, given.only)
+    _show(figures, size, rounds)
+
+
+def _write_layer(file: Path, size: int) -> Path:
+    """Bytes that do not compress."""
+    with Path("/dev/urandom").open("rb") as source, file.open("wb") as target:
+        for _ in range(size >> 20):
+            target.write(source.read(1 << 20))
+    return file
+
+
+def _measured(contestants: Sequence[Contestant], rounds: int, only: str) -> dict[str, dict[str, list[float]]]:
+    """operation → registry → a figure for each round. Registries take turns, so that the machine's moods hit all."""
+    names = [name for name in contestants[0].operations() if only in name]
+    figures = {name: {each.client.peer.name: list[float]() for each in contestants} for name in names}
+    for number in range(1, rounds + 1):
+        for name in names:
+            print(f"round {number} of {rounds}: {name.partition(',')[0]}   ", end="\r", file=sys.stderr, flush=True)  # noqa: T201
+            for each in contestants:
+                figures[name][each.client.peer.name].append(each.operations()[name]())
+    print(" " * 60, end="\r", file=sys.stderr)  # noqa: T201
+    return figures
+
+
+def _show(figures: Figures, size: Size, rounds: int) -> None:
+    """A table of medians; in brackets how many times as much as the first registry."""
+    registries = list(next(iter(figures.values()), {}))
+    lines = [f"{'':28}" + "".join(f"{name:>26}" for name in registries)]
+    for operation, measured in figures.items():
+        medians = [statistics.median(measured[name]) for name in registries]
+        cells = [f"{medians[0]:26,.0f}"] + [f"{value:16,.0f} ({value / medians[0]:5.2f} x)" for value in medians[1:]]
+        lines.append(f"{operation:28}" + "".join(cells))
+    lines.append(f"Medians of {rounds} rounds; the layer has {size.layer >> 20} MiB. More is better.")
+    print("\n".join(lines))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
