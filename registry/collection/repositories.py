@@ -4,7 +4,7 @@ from sqlalchemy import delete, exists, select, text
 
 from models.removal import remove_emptied_namespaces
 from models.session import Session
-from models.tables import Manifest, Repository, RepositoryBlob, Tag, Upload
+from models.tables import Manifest, ManifestBlob, Repository, RepositoryBlob, Tag, Upload
 from registry.collection.blobs import remove_links
 from registry.collection.manifests import remove_manifests
 from registry.collection.run import Run
@@ -48,8 +48,11 @@ def _remove_manifests(session: Session, id_: int, limit: int) -> int:
 
 
 def _remove_links(session: Session, id_: int, limit: int) -> int:
-    query = select(RepositoryBlob.blob_id).where(RepositoryBlob.repository_id == id_).order_by(RepositoryBlob.blob_id)
-    blob_ids = set(session.scalars(query.limit(limit).with_for_update(skip_locked=True)))
+    # Another collector may be removing manifests here at this moment; it leaves their links to the next time.
+    needed = exists().where(ManifestBlob.repository_id == id_, ManifestBlob.blob_id == RepositoryBlob.blob_id)
+    query = select(RepositoryBlob.blob_id).where(RepositoryBlob.repository_id == id_, ~needed)
+    query = query.order_by(RepositoryBlob.blob_id).limit(limit).with_for_update(skip_locked=True)
+    blob_ids = set(session.scalars(query))
     remove_links(session, {id_: blob_ids})
     return len(blob_ids)
 
