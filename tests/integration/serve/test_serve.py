@@ -25,10 +25,9 @@ def auth(server: Serving, username: str, password: str) -> requests.Response:
 
 def test_everything_becomes_well(server: Serving) -> None:
     assert server.get("/health/instance").json()["status_code"] == 200
-    wait_until(lambda: server.get("/health/endtoend").ok, seconds=15)
-
-    services = server.get("/health/endtoend").json()["data"]["services"]
-    assert services == {"database": True, "redis": True, "scheduler": True, "storage": True}
+    # Each web process looks for itself once a second, so the first one that is content is asked no further.
+    well = {"database": True, "redis": True, "scheduler": True, "storage": True}
+    wait_until(lambda: server.get("/health/endtoend").json()["data"]["services"] == well, seconds=15)
 
 
 def test_a_request_is_named_in_its_answer_and_in_the_log_but_never_its_secrets(server: Serving) -> None:
