@@ -156,7 +156,6 @@ def test_tokens_outlive_the_rotation_of_their_key(registry: Registry) -> None:
     assert fresh.verify(old).identity.name == "acme+ci"
     new = fresh.issue(Grant(fresh.verify(old).identity))
     assert registry.client.get("/v2/", headers={"Authorization": f"Bearer {old}"}).status_code == 200
-    time.sleep(1.1)  # an unknown key is looked for again after a second
     assert registry.client.get("/v2/", headers={"Authorization": f"Bearer {new}"}).status_code == 200
 
 
