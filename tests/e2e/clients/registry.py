@@ -56,11 +56,14 @@ class Registry:
     def token(self, *scopes: str) -> str:
         """A fresh token for the scopes, whatever it then allows."""
         query = urlencode([("service", "drydock"), *(("scope", scope) for scope in scopes)])
-        headers = {}
-        if self._login:
-            headers["Authorization"] = "Basic " + base64.b64encode(":".join(self._login).encode()).decode()
-        answer = call("GET", f"{self.url}/v2/auth?{query}", headers=headers).expect(200).json
+        answer = call("GET", f"{self.url}/v2/auth?{query}", headers=self.credentials()).expect(200).json
         return str(answer["token"])
+
+    def credentials(self) -> dict[str, str]:
+        """The header with name and password, for asking for a token."""
+        if self._login is None:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(":".join(self._login).encode()).decode()}
 
     def call(
         self,
