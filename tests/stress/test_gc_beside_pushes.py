@@ -1,6 +1,6 @@
 """Collection without a pause beside pushes, deletions and moves: whatever was acknowledged can be pulled, all the time.
 
-Short in CI; `DRYDOCK_STRESS_SECONDS=60` for figures, which are printed with `-s`.
+Short in CI; `STRESS_SECONDS=60` for figures, which are printed with `-s`.
 """
 
 import os
@@ -27,7 +27,7 @@ from registry.gc import collect
 from registry.repositories import existing
 from tests.factories.pusher import Pusher, age, stored_paths
 
-SECONDS = float(os.environ.get("DRYDOCK_STRESS_SECONDS", "4"))
+SECONDS = float(os.environ.get("STRESS_SECONDS", "4"))
 PUSHERS, COLLECTORS = 4, 2
 PROTECTION = timedelta(seconds=3)
 LONGEST_WAIT_S = 5  # the aim is 1; a machine that runs every test at once is given more
