@@ -38,6 +38,11 @@ class AccessLog(Logger):  # type: ignore[misc]
         else:
             self.error_log.exception(msg, *args, **kwargs)
 
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """A client that speaks no HTTP is told so; docker tries TLS first at every registry on this machine."""
+        level = logging.DEBUG if msg.startswith("Invalid request from ip=") else logging.WARNING
+        self.error_log.log(level, msg, *args, **kwargs)
+
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Tell and count a request that went gunicorn's way."""
         method = environ.get("REQUEST_METHOD", "")
