@@ -44,7 +44,7 @@ def look_at_manifests(session: Session, terms: Terms, after: tuple[datetime, int
     if after is not None:
         moment, id_ = after
         query = query.where(or_(Manifest.touched_at > moment, (Manifest.touched_at == moment) & (Manifest.id > id_)))
-    query = query.order_by(Manifest.touched_at, Manifest.id).limit(terms.slice_size)
+    query = query.order_by(Manifest.touched_at, Manifest.id).limit(terms.manifests_in_slice)
     rows = session.execute(query.with_for_update(skip_locked=True)).all()
     if not rows:
         return None

@@ -28,7 +28,7 @@ def _purge(run: Run, id_: int) -> None:
     limit = run.terms.slice_size
     abort(run, lambda session: forget_uploads(session, Upload.repository_id == id_, limit))
     run.collected.tags += run.repeat(lambda session: _remove_tags(session, id_, limit))
-    run.collected.manifests += run.repeat(lambda session: _remove_manifests(session, id_, limit))
+    run.collected.manifests += run.repeat(lambda session: _remove_manifests(session, id_, run.terms.manifests_in_slice))
     run.collected.links += run.repeat(lambda session: _remove_links(session, id_, limit))
     if run.slice(lambda session: _remove(session, id_)):
         run.collected.repositories += 1

@@ -22,6 +22,11 @@ class Terms:
         return cls(protection=timedelta(seconds=settings.PUSH_TEMP_TAG_EXPIRATION_SEC))
 
     @property
+    def manifests_in_slice(self) -> int:
+        """Fewer than other rows: with each go those of its tags, blobs and children."""
+        return max(1, self.slice_size // 5)
+
+    @property
     def unprotected(self) -> datetime:
         """What was touched at this moment or before is protected no more."""
         return now() - self.protection

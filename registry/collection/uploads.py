@@ -31,6 +31,6 @@ def forget_uploads(session: Session, condition: ColumnElement[bool], limit: int)
 
     Who is about to continue one of them finds it changed.
     """
-    ids = select(Upload.id).where(condition).order_by(Upload.id).limit(limit).with_for_update(skip_locked=True)
+    ids = select(Upload.id).where(condition).limit(limit).with_for_update(skip_locked=True)
     gone = delete(Upload).where(Upload.id.in_(list(session.scalars(ids)))).returning(Upload.state)
     return list(session.scalars(gone.execution_options(synchronize_session=False)))
