@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.clients.archives import ArchiveServer, tar_gz
-from tests.e2e.clients.docker import push_base
+from tests.e2e.clients.docker import log_in, push_base
 from tests.e2e.clients.people import Person
 from tests.e2e.clients.rest import ENDED, Build
 from tests.services.docker_engine import DockerEngine
@@ -25,6 +25,15 @@ def base(drydock: Drydock, docker_engine: DockerEngine, alice: Person) -> str:
     repository = f"{alice.name}/shell"
     alice.rest.create_repository(repository, visibility="public")
     return push_base(docker_engine, drydock, alice, f"{repository}:1")
+
+
+@pytest.fixture
+def secret_base(docker: DockerEngine, drydock: Drydock, bob: Person) -> str:
+    """A private image of Bob's, which the engine has from an earlier pull of his."""
+    name = push_base(docker, drydock, bob, f"{bob.name}/secret:1")
+    log_in(docker, drydock, bob.name, bob.password)
+    docker.docker("pull", name)
+    return name
 
 
 @pytest.fixture
@@ -84,15 +93,12 @@ def test_an_archive_on_a_private_address_is_not_fetched(alice: Person, target: s
     assert "OUTBOUND_ALLOWED_PRIVATE_HOSTS" in told
 
 
-def test_a_base_image_of_somebody_elses_is_not_used(
-    archives: ArchiveServer, drydock: Drydock, alice: Person, bob: Person, target: str
+def test_a_base_image_of_somebody_elses_is_not_used_even_if_the_engine_has_it(
+    archives: ArchiveServer, alice: Person, target: str, secret_base: str
 ) -> None:
-    bob.registry.push_image(f"{bob.name}/secret", "1", b"a layer")
-
-    name = f"{drydock.registry}/{bob.name}/secret:1"
-    told = _error(alice.rest.build(target, archives.source(f"FROM {name}\nLABEL a=b\n")))
-
-    assert name in told
+    copying = f"FROM scratch\nCOPY --from={secret_base} /etc/passwd /stolen\n"
+    for dockerfile in (f"FROM {secret_base}\nLABEL a=b\n", copying):
+        assert secret_base in _error(alice.rest.build(target, archives.source(dockerfile)))
 
 
 def test_a_base_image_that_does_not_exist_is_named(

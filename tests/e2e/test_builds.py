@@ -94,7 +94,6 @@ def test_a_subdirectory_of_a_zip_is_built(archives: ArchiveServer, alice: Person
     assert b'"made":"zip"' in alice.registry.get_blob(repository, manifest["config"]["digest"])
 
 
-@pytest.mark.usefixtures("engine_is_left_clean")
 def test_several_stages_and_arguments_are_built(
     archives: ArchiveServer, alice: Person, repository: str, works: Works
 ) -> None:
