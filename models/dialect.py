@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Session
 from models.tables import Base
@@ -16,15 +15,6 @@ def insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) 
     """Insert the rows that collide with none that is there; the others are left as they are."""
     if rows:
         session.run(insert_or_leave(session.get_bind().dialect.name, table), rows)
-
-
-def insert_new_returning(
-    session: Session, table: type[Base], rows: list[dict[str, Any]], *columns: InstrumentedAttribute[Any]
-) -> list[Any]:
-    """The same in one statement, which tells the columns of the rows that were inserted."""
-    if not rows:
-        return []
-    return list(session.execute(_insert(session, table).values(rows).on_conflict_do_nothing().returning(*columns)))
 
 
 @lru_cache
@@ -47,7 +37,3 @@ def insert_or_leave(dialect: str, table: type[Base], *, returning: str | None = 
     """
     insert = _DIALECTS[dialect](table).on_conflict_do_nothing()
     return insert.returning(getattr(table, returning)) if returning else insert
-
-
-def _insert(session: Session, table: type[Base]) -> Any:
-    return _DIALECTS[session.get_bind().dialect.name](table)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import ScalarSelect, Select, bindparam, delete, exists, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
-from models.dialect import insert_new, insert_new_returning
+from models.dialect import insert_new, insert_or_leave
 from models.errors import QuotaExceeded
 from models.session import Session
 from models.tables import (
@@ -64,7 +64,18 @@ def claim_blobs(session: Session, namespace_id: int, sizes: dict[int, int]) -> i
     there = set(session.run(_CLAIMED, {"namespace_id": namespace_id, "blob_ids": list(sizes)}).scalars())
     new = sorted(sizes.keys() - there)
     rows = [{"namespace_id": namespace_id, "blob_id": id_, "size": sizes[id_]} for id_ in new]
-    return sum(row.size for row in insert_new_returning(session, NamespaceBlob, rows, NamespaceBlob.size))
+    insert = insert_or_leave(session.get_bind().dialect.name, NamespaceBlob, returning="size")
+    return sum(session.run(insert, rows).scalars()) if rows else 0
+
+
+# One statement, so that the lock of the sum is held no longer than need be; as text, since SQLAlchemy's RETURNING for
+# SQLite does not say which table the columns of its subqueries are from.
+_COUNT = text(
+    "UPDATE namespace_usage SET size = size + :change WHERE namespace_id = :namespace_id RETURNING size, ("
+    "SELECT min(quota.limit_bytes * quota_limit.threshold_percent / 100) FROM quota "
+    "JOIN quota_limit ON quota_limit.quota_id = quota.id "
+    "WHERE quota.namespace_id = :namespace_id AND quota_limit.kind = 'Reject') AS most"
+)
 
 
 def charge(session: Session, namespace: Account, added: int) -> None:
@@ -75,14 +86,14 @@ def charge(session: Session, namespace: Account, added: int) -> None:
     if not added:
         return
     session.flush()
-    most = session.scalar(select(threshold("Reject", namespace.id)))
-    size = _count(session, namespace.id, added)
-    if size is None:
+    values = {"namespace_id": namespace.id, "change": added}
+    row = session.run(_COUNT, values).first()
+    if row is None:
         insert_new(session, NamespaceUsage, [{"namespace_id": namespace.id, "size": 0}])
-        size = _count(session, namespace.id, added) or 0
-    if most is not None and size > most:
+        row = session.run(_COUNT, values).one()
+    if row.most is not None and row.size > row.most:
         raise QuotaExceeded(
-            f"{namespace.name} uses {size - added} of {most} bytes and this push adds {added}: "
+            f"{namespace.name} uses {row.size - added} of {row.most} bytes and this push adds {added}: "
             "delete tags that are no longer needed, or ask for a larger quota"
         )
 
@@ -114,7 +125,7 @@ def release_blobs(session: Session, claimed: dict[int, set[int]]) -> None:
     removed = {id_: _release(session, id_, claimed[id_]) for id_ in sorted(claimed)}
     for namespace_id, size in removed.items():
         if size:
-            _count(session, namespace_id, -size)
+            session.run(_COUNT, {"namespace_id": namespace_id, "change": -size})
 
 
 def get_usage(session: Session, namespace: Account) -> Usage:
@@ -150,17 +161,6 @@ def threshold(kind: LimitKind, namespace: InstrumentedAttribute[int] | int) -> S
     most = func.min(Quota.limit_bytes * QuotaLimit.threshold_percent // 100)
     query = select(most).join(QuotaLimit, QuotaLimit.quota_id == Quota.id)
     return query.where(Quota.namespace_id == namespace, QuotaLimit.kind == kind).scalar_subquery()
-
-
-def _count(session: Session, namespace_id: int, change: int) -> int | None:
-    """Change the namespace's sum; the new one, or None if there is no sum yet."""
-    return session.scalar(
-        update(NamespaceUsage)
-        .where(NamespaceUsage.namespace_id == namespace_id)
-        .values(size=NamespaceUsage.size + change)
-        .returning(NamespaceUsage.size)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _release(session: Session, namespace_id: int, blob_ids: set[int]) -> int:
