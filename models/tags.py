@@ -2,9 +2,9 @@
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -46,6 +46,7 @@ def find_tag(session: Session, repository: Repository, name: str) -> Tag | None:
 _PRESENT = select(Tag.id, Tag.manifest_id, Tag.expires_ms, Tag.immutable).where(
     Tag.repository_id == bindparam("repository_id"), Tag.name == bindparam("name"), Tag.end_ms.is_(None)
 )
+MOST_TURNS = 100
 _LOCK_PRESENT = _PRESENT.with_for_update()
 _END = update(Tag).where(Tag.id == bindparam("ended")).values(end_ms=bindparam("moment"))
 _START = insert(Tag)
@@ -59,7 +60,7 @@ def put_tag(
     Nothing changes if it means that already. Conflict if the tag is immutable.
     """
     moment = now_ms()
-    present = session.run(_LOCK_PRESENT, {"repository_id": repository.id, "name": name}).first()
+    present = _lock_present(session, repository.id, name)
     if present is not None:
         alive = present.expires_ms is None or present.expires_ms > moment
         if alive and present.manifest_id == manifest_id:
@@ -71,6 +72,20 @@ def put_tag(
     session.run(_START, row)
     kind = "create_tag" if present is None else "move_tag"
     audit.record(session, kind, actor=actor, repository=repository, tag=name, manifest_digest=digest)
+
+
+def _lock_present(session: Session, repository_id: int, name: str) -> Row[Any] | None:
+    """The tag's present, locked; None if it has none.
+
+    On PostgreSQL a row that another transaction ends while we wait for it is found no longer, and the one that this
+    transaction began is found by looking again. Under many pushes of one tag that may happen several times.
+    """
+    wanted = {"repository_id": repository_id, "name": name}
+    for _ in range(MOST_TURNS):
+        present = session.run(_LOCK_PRESENT, wanted).first()
+        if present is not None or session.run(_PRESENT, wanted).first() is None:
+            return present
+    raise Conflict(f"too many pushes of the tag {name} at once; try again")
 
 
 def remove_tag(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:
