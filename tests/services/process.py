@@ -51,7 +51,8 @@ class Server:
 
     def kill(self) -> None:
         """End the server with SIGKILL, as a crash would; what it started is ended by the warden."""
-        os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # its death with its children may be over already
+            os.kill(self.pid, signal.SIGKILL)
         self._warden.wait()
         self._forget()
 
