@@ -223,3 +223,27 @@ def tell(services: Services, seconds: float, before: list[float], took: list[flo
 def _spread(took: list[float]) -> str:
     ms = sorted(1000 * one for one in took)
     return f"{len(ms)} times, median {statistics.median(ms):.1f}, p99 {ms[int(len(ms) * 0.99)]:.1f}, max {ms[-1]:.1f}"
+
+
+def test_collections_that_are_killed_lose_and_leave_nothing(services: Services, environ: dict[str, str]) -> None:
+    fill(services, BLOBS)
+    pusher = Pusher(services, Identity(name="somebody"))
+    tags = [pusher.image(f"v{number}", f"layer {number}".encode()) for number in range(5)]
+    left = BLOBS
+    for number in range(6):
+        with collecting(environ) as running:
+            time.sleep(0.8 + 0.25 * number)
+            running.kill()
+        with services.database.read() as session:
+            left = session.scalar(select(func.count()).select_from(Blob)) or 0
+        assert list(check(services.database, services.storage)) == []
+    print(f"{left} of {BLOBS} blobs were left after six collections that were killed")  # noqa: T201
+    with collecting(environ) as running:
+        running.wait(SECONDS)
+    assert running.returncode == 0
+    for digest in tags:
+        pusher.pull(digest)
+    assert list(check(services.database, services.storage, deep=True)) == []
+    assert [one for one in audit_usage(services.database) if one.drift] == []
+    with services.database.read() as session:
+        assert stored_paths(services) == set(session.scalars(select(Blob.path)))
