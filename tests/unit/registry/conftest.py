@@ -13,6 +13,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from werkzeug.test import TestResponse
 
 from config.settings import Settings
@@ -142,7 +144,7 @@ def registry(database: Database, tmp_path: Path) -> Iterator[Registry]:
         settings=Settings(DATA=tmp_path),
         database=database,
         storage=MemoryStorage(),
-        redis=Redis(unix_socket_path=str(tmp_path / "no-redis")),
+        redis=Redis(unix_socket_path=str(tmp_path / "no-redis"), retry=Retry(NoBackoff(), 0)),
         superusers=Superusers(),
     )
     app = Flask("registry under test")
