@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from sqlalchemy import create_engine
 from werkzeug.test import TestResponse
 
 from config.settings import Settings
@@ -115,10 +117,20 @@ def index(*children: str) -> dict[str, Any]:
     return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and nothing in them, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    engine = create_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    return path
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'test.db'}", Vault(["a key of the tests, long enough for one"]))
-    Base.metadata.create_all(database.engine)
+def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
+    path = shutil.copy(empty_database, tmp_path / "test.db")
+    database = Database(f"sqlite:///{path}", Vault(["a key of the tests, long enough for one"]))
     yield database
     database.dispose()
 
