@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LABEL = "drydock.job"
 """On everything that a build makes on the engine: the job's uuid."""
 PUSH_TRIES = 3
-_PUSH_PAUSE_S = 1.0
+PUSH_PAUSE_S = 1.0
 
 
 class SourceFailed(DomainError):
@@ -179,8 +179,8 @@ class Attempt:
             except PushFailed as exc:
                 if tried == PUSH_TRIES:
                     raise
-                self._log.output(f"{exc.detail}; trying again in {_PUSH_PAUSE_S:g} s")
-                time.sleep(_PUSH_PAUSE_S)
+                self._log.output(f"{exc.detail}; trying again in {PUSH_PAUSE_S:g} s")
+                time.sleep(PUSH_PAUSE_S)
         raise AssertionError("the last try returns or raises")
 
     def _forget(self, image: str) -> None:

@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from functools import cache
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import requests.certs
@@ -133,6 +134,7 @@ def _named(host: str, form: re.Pattern[str]) -> str:
     return host
 
 
+@cache  # reading the certificates takes longer than a small download
 def _system_tls() -> ssl.SSLContext:
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()

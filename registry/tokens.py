@@ -4,6 +4,7 @@ Format: the distribution project's token authentication specification (JWT), plu
 identity behind the token.
 """
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ ISSUER = "drydock"
 ALGORITHM = "Ed25519"  # RFC 9864
 LEEWAY_S = 30
 KEYS_FRESH_S = 60
-SOUGHT_EVERY_S = 1
 CACHE_SIZE = 20_000
 
 
@@ -53,13 +53,12 @@ class Tokens:
         self._keys: dict[str, OKPKey] = {}
         self._signing_kid = ""
         self._loaded_at = float("-inf")
-        self._sought_at = float("-inf")
+        self._loading = threading.Lock()
         self._verified: dict[str, Grant] = {}
 
     def issue(self, grant: Grant, *, now: float | None = None) -> str:
         """The signed token for a grant, valid for `lifetime_s` seconds."""
-        if time.monotonic() - self._loaded_at > KEYS_FRESH_S:
-            self._load_keys()
+        self._load_keys(since=time.monotonic() - KEYS_FRESH_S)
         issued = int(now if now is not None else time.time())
         claims = {
             "iss": ISSUER,
@@ -100,13 +99,22 @@ class Tokens:
 
     def _key_for(self, obj: Any) -> OKPKey:
         kid = obj.headers().get("kid", "")
-        # Another process may have made the key a moment ago; but names that somebody invented must not become a load.
-        if kid not in self._keys and time.monotonic() - self._sought_at > SOUGHT_EVERY_S:
-            self._sought_at = time.monotonic()
-            self._load_keys()
+        if kid not in self._keys:
+            self._load_keys(since=time.monotonic())  # another process may have made the key a moment ago
         return self._keys[kid]
 
-    def _load_keys(self) -> None:
+    def _load_keys(self, *, since: float) -> None:
+        """Read the keys, unless they were read at `since` or later: whoever waited for another's look takes that."""
+        if self._loaded_at >= since:
+            return
+        with self._loading:  # one look at a time, so names that somebody invented do not become a load
+            if self._loaded_at >= since:
+                return
+            began = time.monotonic()
+            self._keys, self._signing_kid = self._read_keys()
+            self._loaded_at = began
+
+    def _read_keys(self) -> tuple[dict[str, OKPKey], str]:
         with self._database.read() as session:
             rows = list_service_keys(session)
         if not rows or rows[0].expires_at is not None:
@@ -114,9 +122,8 @@ class Tokens:
                 create_service_key(session)
                 rows = list_service_keys(session)
         vault = self._database.vault
-        self._keys = {row.kid: OKPKey.import_key(vault.decrypt(row.encrypted_private_key)) for row in rows}
-        self._signing_kid = rows[0].kid
-        self._loaded_at = time.monotonic()
+        keys = {row.kid: OKPKey.import_key(vault.decrypt(row.encrypted_private_key)) for row in rows}
+        return keys, rows[0].kid
 
 
 def _dump_access(grant: Grant) -> list[dict[str, Any]]:

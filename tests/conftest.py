@@ -1,9 +1,12 @@
-"""Real servers for every test that asks for one: started on first use, shared by the session, ended with it."""
+"""What tests share: real servers, started on first use and ended with the session, and one SQLite database."""
 
+import gc
 from collections.abc import Generator, Iterator
 
 import pytest
 
+from models.session import Database
+from tests.factories.database import empty, make_database
 from tests.services import process
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_engine import docker_engine as run_docker_engine
@@ -16,6 +19,27 @@ from tests.services.s3 import S3, Bucket
 from tests.services.s3 import s3 as run_s3
 
 _LOG_LINES = 60
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of Python's garbage need not look through it again and again."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def one_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A SQLite database for tests that leave it empty: what SQLAlchemy has compiled for one serves the next."""
+    database = make_database(tmp_path_factory.mktemp("database"))
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def database(one_database: Database) -> Iterator[Database]:
+    """An empty SQLite database, in which transactions are committed as in every other."""
+    yield one_database
+    one_database.on_wake = None
+    empty(one_database)
 
 
 @pytest.fixture(scope="session")

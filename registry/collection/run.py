@@ -10,7 +10,6 @@ from registry.collection.terms import Terms
 from storage.driver import StorageDriver
 
 SHORTEST_REST_S = 0.002
-LONGEST_REST_S = 0.1
 T = TypeVar("T")
 
 
@@ -45,7 +44,7 @@ class Run:
         began = time.monotonic()
         done = self.database.apply(work)
         self.report(self.collected)
-        time.sleep(min(max(time.monotonic() - began, SHORTEST_REST_S), LONGEST_REST_S))
+        time.sleep(min(max(time.monotonic() - began, SHORTEST_REST_S), self.terms.rest_s))
         return done
 
     def repeat(self, work: Callable[[Session], int]) -> int:

@@ -10,12 +10,13 @@ from models.tables.base import now
 @dataclass(frozen=True)
 class Terms:
     """`protection`: of what was just pushed. `upload_life`: of an upload since its last bytes, and of bytes in storage
-    that no row knows. `slice_size`: rows in a transaction.
+    that no row knows. `slice_size`: rows in a transaction. `rest_s`: the longest pause after one, in seconds.
     """
 
     protection: timedelta = timedelta(hours=1)
     upload_life: timedelta = timedelta(days=1)
     slice_size: int = 500
+    rest_s: float = 0.1
 
     @classmethod
     def of(cls, settings: Settings) -> "Terms":

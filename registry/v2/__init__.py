@@ -9,13 +9,18 @@ from registry.v2 import blobs, catalog, errors, manifests, tags, token, uploads
 from registry.v2.context import Registry
 
 
-def mount(app: Flask, services: Services) -> None:
-    """Serve the registry at /v2 of the app."""
+def open_registry(services: Services) -> Registry:
+    """What the views stand on."""
     settings = services.settings
     tokens = Tokens(
         services.database, audience=settings.SERVER_HOSTNAME, lifetime_s=settings.REGISTRY_TOKEN_LIFETIME_SEC
     )
-    app.extensions["drydock.registry"] = Registry(services, tokens, PullLog(services.redis, services.database))
+    return Registry(services, tokens, PullLog(services.redis, services.database))
+
+
+def mount(app: Flask, services: Services) -> None:
+    """Serve the registry at /v2 of the app."""
+    app.extensions["drydock.registry"] = open_registry(services)
     v2 = Blueprint("v2", __name__, url_prefix="/v2")
     errors.register(v2)
     for part in (token, catalog, uploads, blobs, manifests, tags):

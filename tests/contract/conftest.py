@@ -1,26 +1,18 @@
 """The REST surface on a database that holds the small company of tests/factories/world.py."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from registry.services import Services
-from tests.factories.api import Api, empty, make_app, make_services
+from models.session import Database
+from tests.factories.api import Api, make_app, make_services
 from tests.factories.world import make_world
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    services = make_services(tmp_path_factory.mktemp("data"))
-    yield services
-    services.close()
-
-
-@pytest.fixture(scope="session")
-def app(services: Services) -> Flask:
-    return make_app(services)
+def app(one_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    return make_app(make_services(one_database, tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +22,7 @@ def document(app: Flask) -> Any:
 
 
 @pytest.fixture
-def api(app: Flask, services: Services) -> Iterator[Api]:
-    with services.database.write() as session:
+def api(app: Flask, database: Database) -> Api:
+    with database.write() as session:
         make_world(session)
-    yield Api(app, services)
-    empty(services.database)
+    return Api(app)

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from flask import Flask
 from pydantic import SecretStr
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from werkzeug.datastructures import Headers
 
 from api import v1
@@ -13,24 +15,20 @@ from config.settings import Settings
 from models.access import find_account
 from models.authentication import Superusers
 from models.session import Database
-from models.tables import Account, Base, User
-from models.vault import Vault
+from models.tables import User
 from registry.services import Services
 from storage.memory import MemoryStorage
 from tests.factories.accounts import ALL_SCOPES, make_token, make_user
+from tests.factories.database import KEY
 
-KEY = "a key that is long enough for a test"
 
-
-def make_services(folder: Path, **settings: Any) -> Services:
-    """Services on SQLite in the folder, storage in memory, and no Redis behind its address; `root` is a superuser."""
-    database = Database(f"sqlite:///{folder / 'drydock.db'}", Vault([KEY]))
-    Base.metadata.create_all(database.engine)
+def make_services(database: Database, folder: Path, **settings: Any) -> Services:
+    """Services on the database, storage in memory, and no Redis behind its address; `root` is a superuser."""
     return Services(
         settings=Settings(DATA=folder, SECRET_KEY=SecretStr(KEY), DATABASE_SECRET_KEY=SecretStr(KEY), **settings),
         database=database,
         storage=MemoryStorage(),
-        redis=Redis(port=1),
+        redis=Redis(port=1, retry=Retry(NoBackoff(), 0)),
         superusers=Superusers(frozenset({"root"})),
     )
 
@@ -41,16 +39,6 @@ def make_app(services: Services) -> Flask:
     app.extensions["drydock"] = services
     app.register_blueprint(v1.blueprint(services))
     return app
-
-
-def empty(database: Database) -> None:
-    """Delete every row, if there are any."""
-    with database.read() as session:
-        if session.query(Account.id).first() is None:
-            return
-    with database.write() as session:
-        for table in reversed(Base.metadata.sorted_tables):
-            session.execute(table.delete())
 
 
 class Answered(NamedTuple):
@@ -65,8 +53,8 @@ class Answered(NamedTuple):
 class Api:
     """Calls operations below /api/v1 as a named user, whom it creates at first use, or as nobody."""
 
-    def __init__(self, app: Flask, services: Services) -> None:
-        self.services = services
+    def __init__(self, app: Flask) -> None:
+        self.services: Services = app.extensions["drydock"]
         self._client = app.test_client()
         self._tokens: dict[tuple[str, str], str] = {}
 

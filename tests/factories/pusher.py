@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from models.access import Identity
 from models.session import Session
@@ -44,12 +44,12 @@ class Pusher:
     def blob(self, data: bytes) -> str:
         """Push the blob; its digest."""
         digest = Digest.of(data)
-        upload = begin_upload(self.services, self._repository_id())
+        upload = begin_upload(self.services, self.repository_id())
         receive_and_finish(self.services, upload, Body(iter([data])), digest)
         return str(digest)
 
     def mount(self, digest: str, source: "Pusher") -> bool:
-        repository_id, actor = self._repository_id(), self.actor
+        repository_id, actor = self.repository_id(), self.actor
 
         def mount(session: Session) -> bool:
             return mount_blob(session, repository_id, Digest.parse(digest), source=source.name, actor=actor)
@@ -76,7 +76,7 @@ class Pusher:
         digest, parsed = parse_pushed(content, document["mediaType"], tag or Digest.of(content))
         tags, actor, name = [tag] if tag else [], self.actor, self.name
         protection_s = self.services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC
-        self._repository_id()
+        self.repository_id()
 
         def store(session: Session) -> None:
             target = writable(session, name)
@@ -112,6 +112,10 @@ class Pusher:
         assert f"sha256:{hashlib.sha256(data).hexdigest()}" == digest
         return data
 
+    def repository_id(self) -> int:
+        """Of the repository, which is made if it is missing."""
+        return ensure_writable(self.services.database, self.services.settings, self.name, actor=self.actor)
+
     def has(self, reference: str) -> bool:
         """Whether the manifest can be pulled; it must never be there in part."""
         try:
@@ -127,23 +131,20 @@ class Pusher:
             return False
         return True
 
-    def _repository_id(self) -> int:
-        return ensure_writable(self.services.database, self.services.settings, self.name, actor=self.actor)
-
 
 def age(services: Services, by: timedelta) -> None:
     """Let everything that is in the database have happened so much earlier."""
     with services.database.write() as session:
-        for manifest in session.scalars(select(Manifest)):
-            manifest.touched_at -= by
-        for link in session.scalars(select(RepositoryBlob)):
-            link.linked_at -= by
-        for upload in session.scalars(select(Upload)):
-            upload.updated_at -= by
-        for tag in session.scalars(select(Tag)):
-            tag.start_ms -= int(by.total_seconds() * 1000)
-            if tag.end_ms is not None:
-                tag.end_ms -= int(by.total_seconds() * 1000)
+        for moment in (Manifest.touched_at, RepositoryBlob.linked_at, Upload.updated_at):
+            table, column = moment.class_.__table__, moment.key
+            key = [part.name for part in table.primary_key]
+            rows = session.execute(select(*(table.c[name] for name in (*key, column)))).all()
+            changed = [{f"old_{name}": getattr(row, name) for name in key} | {column: row[-1] - by} for row in rows]
+            if changed:
+                which = [table.c[name] == bindparam(f"old_{name}") for name in key]
+                session.run(table.update().where(*which).values({column: bindparam(column)}), changed)
+        ms = int(by.total_seconds() * 1000)
+        session.execute(update(Tag).values(start_ms=Tag.start_ms - ms, end_ms=Tag.end_ms - ms))
 
 
 def stored_paths(services: Services) -> set[str]:

@@ -1,19 +1,16 @@
 """The REST surface in an application of its own, on a database that is empty for each test."""
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 
+from models.session import Database
 from registry.services import Services
-from tests.factories.api import Api, empty, make_app, make_services
+from tests.factories.api import Api, make_app, make_services
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    services = make_services(tmp_path_factory.mktemp("data"))
-    yield services
-    services.close()
+def services(one_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Services:
+    return make_services(one_database, tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +19,5 @@ def app(services: Services) -> Flask:
 
 
 @pytest.fixture
-def api(app: Flask, services: Services) -> Iterator[Api]:
-    yield Api(app, services)
-    empty(services.database)
+def api(app: Flask, database: Database) -> Api:
+    return Api(app)

@@ -1,18 +1,19 @@
 """Settings that change what the surface admits."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from models.session import Database
 from tests.factories.api import Api, make_app, make_services
 from tests.factories.world import make_world
 
 
 @pytest.fixture
-def closed(tmp_path: Path) -> Iterator[Api]:
+def closed(database: Database, tmp_path: Path) -> Api:
     """An installation that is closed to those without an account, and has no nested names."""
     services = make_services(
+        database,
         tmp_path,
         FEATURE_ANONYMOUS_ACCESS=False,
         FEATURE_EXTENDED_REPOSITORY_NAMES=False,
@@ -21,10 +22,9 @@ def closed(tmp_path: Path) -> Iterator[Api]:
         SERVER_HOSTNAME="registry.example:8443",
         PREFERRED_URL_SCHEME="https",
     )
-    with services.database.write() as session:
+    with database.write() as session:
         make_world(session)
-    yield Api(make_app(services), services)
-    services.close()
+    return Api(make_app(services))
 
 
 def test_without_anonymous_access_public_things_need_an_account(closed: Api) -> None:

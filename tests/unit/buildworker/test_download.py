@@ -55,11 +55,11 @@ def test_the_time_is_limited_as_a_whole(serve: Serve, outbound: Outbound, tmp_pa
         connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
         for _ in head * 2:
             connection.sendall(b"x")
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     server = serve(drip)
     with pytest.raises(Upstream, match="took too long"):
-        download(outbound, server.url, tmp_path / "a", max_bytes=1000, max_seconds=0.5)
+        download(outbound, server.url, tmp_path / "a", max_bytes=1000, max_seconds=0.25)
 
 
 def test_a_cancel_is_noticed_while_the_server_is_silent(serve: Serve, outbound: Outbound, tmp_path: Path) -> None:

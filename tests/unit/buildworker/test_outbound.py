@@ -231,13 +231,13 @@ def test_a_slow_drip_ends_at_the_deadline(serve: Serve, outbound: Outbound, star
         connection.sendall(start)
         for _ in head * 2:
             connection.sendall(b"x")
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     server = serve(drip)
     begun = time.monotonic()
     with pytest.raises(Upstream, match="took too long"):
-        body(outbound, server.url, seconds=0.6)
-    assert 0.4 < time.monotonic() - begun < 2
+        body(outbound, server.url, seconds=0.3)
+    assert 0.2 < time.monotonic() - begun < 2
 
 
 def test_tls_is_checked_against_the_name_though_the_address_is_connected_to(serve: Serve, certificate: Path) -> None:

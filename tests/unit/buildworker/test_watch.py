@@ -42,8 +42,8 @@ def test_a_silent_source_is_given_up(limit: str) -> None:
         list(
             watched(
                 silent,
-                cancelled=lambda: limit == "cancel" and time.monotonic() - begun > 0.3,
-                deadline=begun + 0.3 if limit == "deadline" else None,
+                cancelled=lambda: limit == "cancel" and time.monotonic() - begun > 0.15,
+                deadline=begun + 0.15 if limit == "deadline" else None,
                 abort=released.set,
             )
         )

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import NamedTuple
 import pytest
 
 from cli.main import main
+from config.load import load_settings
+from config.secrets import ensure_secrets
+from models.migrate import upgrade
+from models.opening import open_database
 
 
 class Done(NamedTuple):
@@ -24,6 +29,22 @@ class Done(NamedTuple):
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with secrets and an empty database, to be copied."""
+    folder = tmp_path_factory.mktemp("migrated") / "data"
+    database = open_database(ensure_secrets(load_settings(None, {}, DATA=folder)))
+    upgrade(database)
+    database.dispose()
+    return folder
+
+
+@pytest.fixture
+def installed(migrated: Path, data: Path) -> Path:
+    """The data folder of an installation that ran before."""
+    return shutil.copytree(migrated, data)
 
 
 @pytest.fixture

@@ -18,7 +18,11 @@ Command = Callable[..., Done]
 
 
 @pytest.fixture
-def ann(drydock: Command) -> str:
+def ann(drydock: Command, installed: Path) -> str:
+    return create_ann(drydock)
+
+
+def create_ann(drydock: Command) -> str:
     done = drydock("user", "create", "ann", "--email", "ann@example.com", "--password", "a long password")
     assert done.code == 0, done.err
     return "ann"
@@ -43,7 +47,8 @@ def test_wrong_usage_is_told_apart_from_failure(drydock: Command) -> None:
     assert drydock("serve", "--port", "99999").code == 1
 
 
-def test_a_user_can_be_made_before_anything_ever_ran(drydock: Command, data: Path, ann: str) -> None:
+def test_a_user_can_be_made_before_anything_ever_ran(drydock: Command, data: Path) -> None:
+    ann = create_ann(drydock)
     opened = database(data)
     identity = identify_user(opened, Superusers(), ann, "a long password")
     opened.dispose()

@@ -12,8 +12,6 @@ from config.load import load_settings
 from config.secrets import ensure_secrets
 from config.settings import Settings
 from models.access import Identity
-from models.migrate import upgrade
-from models.opening import open_database
 from models.tables import NamespaceUsage, Organization, Repository
 from registry.services import Services, open_services
 from tests.factories.pusher import Pusher, age, stored_paths
@@ -24,10 +22,9 @@ DAYS = timedelta(days=30)
 
 
 @pytest.fixture
-def pusher(drydock: Command, data: Path) -> Iterator[Pusher]:
+def pusher(installed: Path) -> Iterator[Pusher]:
     """Pushes to acme/app of the installation in the data folder."""
-    assert drydock("migrate").code == 0
-    services = _services(data)
+    services = _services(installed)
     with services.database.write() as session:
         acme = Organization(name="acme")
         session.add(acme)
@@ -39,7 +36,6 @@ def pusher(drydock: Command, data: Path) -> Iterator[Pusher]:
 
 def _services(data: Path) -> Services:
     settings: Settings = ensure_secrets(load_settings(None, {}, DATA=data, REDIS_URL="redis://nowhere.invalid"))
-    upgrade(open_database(settings))
     return open_services(settings)
 
 

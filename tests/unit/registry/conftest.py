@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,24 +12,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from sqlalchemy import create_engine
 from werkzeug.test import TestResponse
 
-from config.settings import Settings
 from models.access import Identity
-from models.authentication import Superusers
 from models.repositories import create_repository
 from models.session import Database
-from models.tables import Base, Organization, Repository, Robot, Team, TeamMember, User
-from models.vault import Vault
+from models.tables import Organization, Repository, Robot, Team, TeamMember, User
 from registry import v2
 from registry.manifest_format import OCI_INDEX, OCI_MANIFEST
 from registry.names import Digest
 from registry.services import Services
-from storage.memory import MemoryStorage
+from tests.factories.api import make_services
 from tests.factories.pusher import Pusher
 
 
@@ -118,25 +110,15 @@ def index(*children: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with all tables and nothing in them, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "empty.db"
-    engine = create_engine(f"sqlite:///{path}")
-    Base.metadata.create_all(engine)
-    engine.dispose()
-    return path
+def app(one_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """The routes; what they stand on is new for each test."""
+    app = Flask("registry under test")
+    v2.mount(app, make_services(one_database, tmp_path_factory.mktemp("data")))
+    return app
 
 
 @pytest.fixture
-def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
-    path = shutil.copy(empty_database, tmp_path / "test.db")
-    database = Database(f"sqlite:///{path}", Vault(["a key of the tests, long enough for one"]))
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def registry(database: Database, tmp_path: Path) -> Iterator[Registry]:
+def registry(app: Flask, database: Database, tmp_path: Path) -> Iterator[Registry]:
     """acme is an organization where acme+ci may create repositories; acme+reader and stranger have no rights there."""
     with database.write() as session:
         acme = Organization(name="acme")
@@ -152,15 +134,8 @@ def registry(database: Database, tmp_path: Path) -> Iterator[Registry]:
         session.add(team)
         session.flush()
         session.add(TeamMember(team_id=team.id, account_id=robots["acme+ci"].id))
-    services = Services(
-        settings=Settings(DATA=tmp_path),
-        database=database,
-        storage=MemoryStorage(),
-        redis=Redis(unix_socket_path=str(tmp_path / "no-redis"), retry=Retry(NoBackoff(), 0)),
-        superusers=Superusers(),
-    )
-    app = Flask("registry under test")
-    v2.mount(app, services)
+    services = make_services(database, tmp_path)
+    app.extensions["drydock.registry"] = v2.open_registry(services)
     yield Registry(app, services)
     app.extensions["drydock.registry"].pulls.close()
     services.redis.close()

@@ -34,7 +34,7 @@ from registry.uploads import Body, begin_upload, receive
 from tests.factories.pusher import Pusher, age, stored_paths
 from tests.unit.registry.conftest import Registry
 
-TERMS = Terms(slice_size=3)  # so small that every step takes several
+TERMS = Terms(rest_s=0, slice_size=3)  # so small that every step takes several
 HISTORY = timedelta(days=14)
 HOUR = timedelta(hours=1)
 
@@ -261,7 +261,7 @@ def test_what_was_deleted_and_pushed_again_is_served_again(pusher: Pusher) -> No
 def test_a_deleted_repository_frees_its_name_at_once_and_goes_with_collection(pusher: Pusher) -> None:
     pusher.image("v1", b"one", b"two")
     pusher.index("all", pusher.image(None, b"amd64"))
-    begun = begin_upload(pusher.services, 1)
+    begun = begin_upload(pusher.services, pusher.repository_id())
     receive(pusher.services, begun, Body(iter([b"some bytes"])))
     with pusher.services.database.write() as session:
         remove_repository(session, existing(session, pusher.name), actor=pusher.actor)
@@ -306,7 +306,7 @@ def test_a_deleted_organization_frees_its_name_at_once_and_goes_with_collection(
 
 def test_uploads_that_nobody_continues_go_with_their_bytes(pusher: Pusher) -> None:
     pusher.image("v1", b"one")
-    upload = begin_upload(pusher.services, 1)
+    upload = begin_upload(pusher.services, pusher.repository_id())
     receive(pusher.services, upload, Body(iter([b"some bytes"])))
     later(pusher, timedelta(hours=23))
     assert gc(pusher).uploads == 0
@@ -317,10 +317,10 @@ def test_uploads_that_nobody_continues_go_with_their_bytes(pusher: Pusher) -> No
 
 
 def test_a_blob_taken_out_of_its_repository_goes(pusher: Pusher) -> None:
-    digest = pusher.blob(b"alone")
+    digest, repository = pusher.blob(b"alone"), pusher.repository_id()
     later(pusher, 2 * HOUR)
     with pusher.services.database.write() as session:
-        unlink_blob(session, 1, Digest.parse(digest))
+        unlink_blob(session, repository, Digest.parse(digest))
     assert gc(pusher).blobs == 1
 
 

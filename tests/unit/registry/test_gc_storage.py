@@ -17,8 +17,8 @@ from storage.driver import StorageError
 from storage.memory import MemoryStorage
 from tests.factories.pusher import Pusher, age, stored_paths
 
-TERMS = Terms(slice_size=3)
-AGED = Terms(slice_size=3, upload_life=timedelta(seconds=-60))  # what was made this moment counts as old
+TERMS = Terms(rest_s=0, slice_size=3)
+AGED = Terms(rest_s=0, slice_size=3, upload_life=timedelta(seconds=-60))  # what was made this moment counts as old
 
 
 class UnreliableStorage(MemoryStorage):

@@ -1,13 +1,17 @@
 """Who gets which token, and what a token allows."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
+from sqlalchemy import delete
 
+from models.access import Identity
 from models.authentication import Superusers
-from models.errors import Forbidden
+from models.errors import Forbidden, Unauthenticated
 from models.service_keys import rotate_service_key
-from models.tables import LogEntry, Organization, Permission, Repository, Robot, User
+from models.tables import LogEntry, Organization, Permission, Repository, Robot, ServiceKey, User
 from registry.names import RepositoryName
 from registry.repositories import ensure_writable
 from registry.tokens import Grant, Tokens
@@ -157,6 +161,35 @@ def test_tokens_outlive_the_rotation_of_their_key(registry: Registry) -> None:
     new = fresh.issue(Grant(fresh.verify(old).identity))
     assert registry.client.get("/v2/", headers={"Authorization": f"Bearer {old}"}).status_code == 200
     assert registry.client.get("/v2/", headers={"Authorization": f"Bearer {new}"}).status_code == 200
+
+
+def test_a_key_that_another_process_just_made_is_known_to_all_who_ask_at_once(registry: Registry) -> None:
+    database = registry.services.database
+    here = Tokens(database, audience="localhost:8080", lifetime_s=60)
+    here.verify(here.issue(Grant(Identity(name="somebody"))))
+    for _ in range(5):
+        with database.write() as session:
+            rotate_service_key(session, keep_s=3600)
+        there = Tokens(database, audience="localhost:8080", lifetime_s=60)
+        tokens = [there.issue(Grant(Identity(name=str(number)))) for number in range(16)]
+        together = Barrier(len(tokens))
+
+        def verify(token: str, together: Barrier = together) -> str:
+            together.wait()
+            return str(here.verify(token).identity.name)
+
+        with ThreadPoolExecutor(len(tokens)) as pool:
+            assert list(pool.map(verify, tokens)) == [str(number) for number in range(16)]
+
+
+def test_names_of_keys_that_somebody_invented_are_refused(registry: Registry) -> None:
+    foreign = Tokens(registry.services.database, audience="localhost:8080", lifetime_s=60)
+    token = foreign.issue(Grant(Identity(name="somebody")))
+    with registry.services.database.write() as session:
+        session.execute(delete(ServiceKey))
+    tokens = Tokens(registry.services.database, audience="localhost:8080", lifetime_s=60)
+    with pytest.raises(Unauthenticated, match="a key it no longer has"):
+        tokens.verify(token)
 
 
 def test_the_first_push_creates_a_private_repository_and_its_creator_administers_it(registry: Registry) -> None:

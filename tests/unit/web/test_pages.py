@@ -1,33 +1,24 @@
-from dataclasses import replace
 from pathlib import Path
 
 from flask import Flask
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from models import metrics as counters
-from registry.services import Services
+from models.session import Database
 from tests.factories.api import make_services
 from web import health, metrics, pages
 
 
-def without_redis(folder: Path) -> Services:
-    """Nothing listens where Redis should be, and nobody tries twice."""
-    return replace(make_services(folder), redis=Redis(port=1, retry=Retry(NoBackoff(), 0)))
-
-
-def test_a_title_is_text_and_never_markup(tmp_path: Path) -> None:
+def test_a_title_is_text_and_never_markup(database: Database, tmp_path: Path) -> None:
     app = Flask("tests")
-    app.register_blueprint(pages.blueprint(make_services(tmp_path, REGISTRY_TITLE="<b>Ours</b> & theirs")))
+    app.register_blueprint(pages.blueprint(make_services(database, tmp_path, REGISTRY_TITLE="<b>Ours</b> & theirs")))
 
     answer = app.test_client().get("/")
     assert "&lt;b&gt;Ours&lt;/b&gt; &amp; theirs" in answer.text
     assert "localhost:8080" in answer.text
 
 
-def test_metrics_say_what_does_not_answer_and_show_the_rest(tmp_path: Path) -> None:
-    services = without_redis(tmp_path)
+def test_metrics_say_what_does_not_answer_and_show_the_rest(database: Database, tmp_path: Path) -> None:
+    services = make_services(database, tmp_path)
     counters.blob_bytes("in", 7)
     counters.request_finished("registry", "INVENTED", 200, 0.1)
 
@@ -41,9 +32,9 @@ def test_metrics_say_what_does_not_answer_and_show_the_rest(tmp_path: Path) -> N
     assert "INVENTED" not in shown
 
 
-def test_unwell_answers_503_in_quays_shape(tmp_path: Path) -> None:
+def test_unwell_answers_503_in_quays_shape(database: Database, tmp_path: Path) -> None:
     app = Flask("tests")
-    app.register_blueprint(health.blueprint(without_redis(tmp_path)))
+    app.register_blueprint(health.blueprint(make_services(database, tmp_path)))
     client = app.test_client()
 
     answer = client.get("/health/endtoend")

@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,10 @@ from models.builds import Source, find_build, start_build
 from models.jobs import Lease
 from models.session import Database
 from models.tables import Base, Build
-from models.vault import Vault
 from storage.memory import MemoryStorage
+from tests.factories.database import KEY
 from tests.factories.engine import MemoryEngine
 from tests.factories.world import make_world
-
-KEY = "a key that is long enough for a test"
 
 
 @dataclass
@@ -101,7 +99,7 @@ def settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, serve: Callable[..., Any], settings: dict[str, Any]) -> Iterator[Workshop]:
+def workshop(database: Database, tmp_path: Path, serve: Callable[..., Any], settings: dict[str, Any]) -> Workshop:
     given = {
         "DATA": tmp_path,
         "SECRET_KEY": SecretStr(KEY),
@@ -113,8 +111,7 @@ def workshop(tmp_path: Path, serve: Callable[..., Any], settings: dict[str, Any]
         **settings,
     }
     woken: list[tuple[str, str]] = []
-    database = Database(f"sqlite:///{tmp_path / 'drydock.db'}", Vault([KEY]), on_wake=lambda *job: woken.append(job))
-    Base.metadata.create_all(database.engine)
+    database.on_wake = lambda *job: woken.append(job)
     with database.write() as session:
         callers = make_world(session)
     runtime = Runtime(Settings(**given), database, MemoryStorage(), Redis.from_url("redis://127.0.0.1:1"))
@@ -123,5 +120,4 @@ def workshop(tmp_path: Path, serve: Callable[..., Any], settings: dict[str, Any]
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode()
         return f"{serve(lambda connection, _: connection.sendall(head + content)).url}/a.tar.gz"
 
-    yield Workshop(runtime, callers, served, woken)
-    database.dispose()
+    return Workshop(runtime, callers, served, woken)

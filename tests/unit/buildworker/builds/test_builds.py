@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from buildworker import attempt, builds, entry, owner, scratch
+from buildworker import attempt, builds, entry, lookout, owner, scratch
 from buildworker.builder import Credentials
 from models import jobs
 from models.access import find_repository
@@ -131,7 +131,8 @@ def test_a_mistake_of_ours_is_not_told_to_the_user(workshop: Workshop) -> None:
     assert "Something unexpected" in (build.job.error or "")
 
 
-def test_a_push_is_tried_three_times(workshop: Workshop) -> None:
+def test_a_push_is_tried_three_times(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "PUSH_PAUSE_S", 0.01)
     workshop.engine.refusals = 1
     assert workshop.run(workshop.ask("FROM base\n")).job.phase == "complete"
     workshop.engine.refusals = 3
@@ -185,13 +186,15 @@ def test_a_worker_that_lost_its_build_writes_nothing_more(workshop: Workshop) ->
     assert (build.job.state, build.job.owner, build.job.logs_path) == ("running", "another worker", None)
 
 
-def test_a_running_build_gives_signs_of_life(workshop: Workshop) -> None:
+def test_a_running_build_gives_signs_of_life(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookout, "LOOK_EVERY_S", 0.05)
     uuid = workshop.ask("FROM base\nRUN wait\n")
     running = in_background(lambda: workshop.run(uuid))
     assert workshop.engine.waiting.wait(10)
     first = workshop.look(uuid).job.heartbeat_at
-    time.sleep(1.8)
-    second = workshop.look(uuid).job.heartbeat_at
+    end = time.monotonic() + 5
+    while (second := workshop.look(uuid).job.heartbeat_at) == first and time.monotonic() < end:
+        time.sleep(0.05)
     workshop.engine.gate.set()
     running.join()
     assert first is not None
