@@ -6,6 +6,7 @@ DomainError
 ├── NotFound          the thing named does not exist
 ├── Invalid           the input breaks a rule; nothing was changed
 ├── Conflict          the input is fine, the state is not: a name taken, an object in use
+├── TagImmutable      the tag was made immutable, and this would change it
 ├── QuotaExceeded     a namespace's limit would be passed
 ├── ReadOnly          the repository or the whole registry takes no writes now
 ├── TooMany           the caller must slow down
@@ -34,6 +35,11 @@ class Invalid(DomainError): ...
 
 
 class Conflict(DomainError): ...
+
+
+class TagImmutable(DomainError):
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"tag {tag} is immutable")
 
 
 class QuotaExceeded(DomainError): ...

@@ -71,15 +71,8 @@ def put_user_permission(
         raise Invalid(f"Cannot add robot {name} under namespace {repository.namespace.name}")
     if account.id == repository.namespace_id:
         raise Invalid("Namespace owner must always be admin.")
-    known = select(Permission).where(Permission.repository_id == repository.id, Permission.account_id == account.id)
-    permission = session.scalar(known)
-    if permission is None:
-        permission = Permission(repository=repository, account=account, role=role)
-        session.add(permission)
-    permission.role = role
-    session.flush()
     audit.record(session, "change_repo_permission", actor=actor, repository=repository, username=name, role=role)
-    return permission
+    return _put(session, Permission(repository_id=repository.id, account_id=account.id, role=role))
 
 
 def put_team_permission(
@@ -92,14 +85,22 @@ def put_team_permission(
     team = session.scalar(select(Team).where(Team.organization_id == repository.namespace_id, Team.name == name))
     if team is None:
         raise Invalid(f"No team {name} in organization {repository.namespace.name}")
-    known = select(Permission).where(Permission.repository_id == repository.id, Permission.team_id == team.id)
-    permission = session.scalar(known)
-    if permission is None:
-        permission = Permission(repository=repository, team=team, role=role)
-        session.add(permission)
-    permission.role = role
-    session.flush()
     audit.record(session, "change_repo_permission", actor=actor, repository=repository, team=name, role=role)
+    return _put(session, Permission(repository_id=repository.id, team_id=team.id, role=role))
+
+
+def _put(session: Session, wanted: Permission) -> Permission:
+    """The permission that the same account or team has already, with the wanted role; or the wanted one."""
+    same = (
+        Permission.repository_id == wanted.repository_id,
+        Permission.account_id == wanted.account_id if wanted.team_id is None else Permission.team_id == wanted.team_id,
+    )
+    permission = session.scalar(select(Permission).where(*same))
+    if permission is None:
+        permission = wanted
+        session.add(permission)
+    permission.role = wanted.role
+    session.flush()
     return permission
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import contains_eager
 
 from models import audit
 from models.access import Identity
-from models.errors import Conflict, NotFound
+from models.errors import Conflict, NotFound, TagImmutable
 from models.session import Session
 from models.tables import Manifest, Repository, Tag
 
@@ -52,25 +52,45 @@ _END = update(Tag).where(Tag.id == bindparam("ended")).values(end_ms=bindparam("
 _START = insert(Tag)
 
 
-def put_tag(
-    session: Session, repository: Repository, name: str, manifest_id: int, digest: str, *, actor: Identity
-) -> None:
-    """Let the name mean the manifest from now on; what it meant before becomes history.
+_PROLONG = update(Tag).where(Tag.id == bindparam("present")).values(expires_ms=bindparam("until"))
 
-    Nothing changes if it means that already. Conflict if the tag is immutable.
+
+def put_tag(
+    session: Session,
+    repository: Repository,
+    name: str,
+    manifest_id: int,
+    digest: str,
+    *,
+    actor: Identity,
+    lifetime_s: int | None = None,
+    reversion: bool = False,
+) -> None:
+    """Let the name mean the manifest from now on; what it meant before becomes history. TagImmutable.
+
+    If it means that already, only `lifetime_s`, in seconds from now, is noted. `reversion`: it meant that before.
     """
     moment = now_ms()
     present = _lock_present(session, repository.id, name)
     if present is not None:
         alive = present.expires_ms is None or present.expires_ms > moment
         if alive and present.manifest_id == manifest_id:
+            if lifetime_s is not None and not present.immutable:
+                session.run(_PROLONG, {"present": present.id, "until": moment + lifetime_s * 1000})
             return
         if alive and present.immutable:
-            raise Conflict(f"tag {name} is immutable")
+            raise TagImmutable(name)
         session.run(_END, {"ended": present.id, "moment": moment if alive else present.expires_ms})
-    row = {"repository_id": repository.id, "name": name, "manifest_id": manifest_id, "start_ms": moment}
+    row = {
+        "repository_id": repository.id,
+        "name": name,
+        "manifest_id": manifest_id,
+        "start_ms": moment,
+        "expires_ms": None if lifetime_s is None else moment + lifetime_s * 1000,
+        "reversion": reversion,
+    }
     session.run(_START, row)
-    kind = "create_tag" if present is None else "move_tag"
+    kind = "revert_tag" if reversion else "create_tag" if present is None else "move_tag"
     audit.record(session, kind, actor=actor, repository=repository, tag=name, manifest_digest=digest)
 
 
@@ -89,22 +109,22 @@ def _lock_present(session: Session, repository_id: int, name: str) -> Row[Any] |
 
 
 def remove_tag(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:
-    """End the tag; NotFound, Conflict if it is immutable."""
+    """End the tag; NotFound, TagImmutable."""
     tag = find_tag(session, repository, name)
     if tag is None:
         raise NotFound(f"tag {name} does not exist")
     if tag.immutable:
-        raise Conflict(f"tag {name} is immutable")
+        raise TagImmutable(name)
     _end(tag, now_ms())
     audit.record(session, "delete_tag", actor=actor, repository=repository, tag=name)
 
 
 def end_tags_of(session: Session, repository: Repository, manifest: Manifest, *, actor: Identity) -> list[str]:
-    """End every tag that means the manifest; their names. Conflict if one of them is immutable."""
+    """End every tag that means the manifest; their names. TagImmutable if one of them is."""
     tags = list(session.scalars(select(Tag).where(Tag.manifest_id == manifest.id, Tag.end_ms.is_(None))))
     fixed = sorted(tag.name for tag in tags if tag.immutable)
     if fixed:
-        raise Conflict(f"tag {fixed[0]} is immutable")
+        raise TagImmutable(fixed[0])
     for tag in tags:
         _end(tag, now_ms())
         audit.record(session, "delete_tag", actor=actor, repository=repository, tag=tag.name)

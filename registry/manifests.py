@@ -100,7 +100,11 @@ _BLOBS_THERE = (
         Blob.digest.in_(bindparam("digests", expanding=True)),
     )
 )
-_AGAIN = {"key": ("repository_id", "digest"), "change": ("deleted_at", "touched_at", "settled"), "returning": "id"}
+_AGAIN = {
+    "key": ("repository_id", "digest"),
+    "change": ("deleted_at", "touched_at", "settled", "lifetime_s"),
+    "returning": "id",
+}
 
 
 def put_manifest(
@@ -112,31 +116,37 @@ def put_manifest(
     *,
     tags: list[str],
     actor: Identity,
+    lifetime_s: int | None = None,
     protection_s: int = 3600,
 ) -> None:
     """Store the manifest and let the tags name it. ManifestBlobUnknown tells everything it refers to in vain.
 
     QuotaExceeded if it needs more new bytes than the namespace may use. `protection_s`: for how long collection spares
-    it although nothing may name it yet (PUSH_TEMP_TAG_EXPIRATION_SEC).
+    it although nothing may name it yet (PUSH_TEMP_TAG_EXPIRATION_SEC). `lifetime_s`: of the tags, from now on; that of
+    an index is by default the one that all its images have.
     """
     sizes = _blob_sizes(session, repository, parsed.blobs)
-    child_ids = _child_ids(session, repository, parsed.children)
+    children = _children(session, repository, parsed.children)
+    lifetimes = set(children.values())
+    if lifetime_s is None and len(lifetimes) == 1:
+        (lifetime_s,) = lifetimes
     found = session.run(_PUSHED_BEFORE, {"repository_id": repository.id, "digest": str(digest)}).first()
     id_, added = None, 0
     if found and still_protected(session, found.id, found.touched_at, protection_s=protection_s):
         id_ = found.id
     if id_ is None:
         added = claim_blobs(session, repository.namespace_id, sizes)
-        id_ = _insert(session, repository, content, digest, parsed, blob_ids=list(sizes), child_ids=child_ids)
+        row = _row(repository, content, digest, parsed, lifetime_s)
+        id_ = _insert(session, repository, row, blob_ids=list(sizes), child_ids=list(children))
     for tag in tags:
-        put_tag(session, repository, tag, id_, str(digest), actor=actor)
+        put_tag(session, repository, tag, id_, str(digest), actor=actor, lifetime_s=lifetime_s)
     named: dict[str, Any] = {"tag": tags[0]} if tags else {}
     audit.record(session, "push_repo", actor=actor, repository=repository, manifest_digest=str(digest), **named)
     charge(session, repository.namespace, added)
 
 
 def remove_manifest(session: Session, repository: Repository, digest: Digest, *, actor: Identity) -> None:
-    """End the manifest's tags and serve it no longer; ManifestUnknown, Conflict if one of its tags is immutable.
+    """End the manifest's tags and serve it no longer; ManifestUnknown, TagImmutable if one of its tags is.
 
     Part of an index that is served, it stays reachable by digest: an index never misses a child.
     """
@@ -151,19 +161,11 @@ def remove_manifest(session: Session, repository: Repository, digest: Digest, *,
             raise ManifestUnknown({"digest": str(digest)})
 
 
-def _insert(
-    session: Session,
-    repository: Repository,
-    content: bytes,
-    digest: Digest,
-    parsed: ParsedManifest,
-    *,
-    blob_ids: list[int],
-    child_ids: list[int],
-) -> int:
-    """The id of the manifest's row, inserted or served again."""
+def _row(
+    repository: Repository, content: bytes, digest: Digest, parsed: ParsedManifest, lifetime_s: int | None
+) -> dict[str, Any]:
     moment = now()
-    row = {
+    return {
         "repository_id": repository.id,
         "digest": str(digest),
         "media_type": parsed.media_type,
@@ -175,11 +177,18 @@ def _insert(
         "size": len(content),
         "image_size": parsed.image_size,
         "is_index": parsed.is_index,
+        "lifetime_s": lifetime_s,
         "created_at": moment,
         "deleted_at": None,
         "touched_at": moment,
         "settled": False,
     }
+
+
+def _insert(
+    session: Session, repository: Repository, row: dict[str, Any], *, blob_ids: list[int], child_ids: list[int]
+) -> int:
+    """The id of the manifest's row, inserted or served again."""
     # Another push of it may be first, or an earlier one was deleted and comes back.
     id_: int = session.run(upsert(session.get_bind().dialect.name, Manifest, **_AGAIN), row).scalar_one()
     shared = {"manifest_id": id_, "repository_id": repository.id, "namespace_id": repository.namespace_id}
@@ -200,17 +209,18 @@ def _blob_sizes(session: Session, repository: Repository, blobs: list[Reference]
     return {row.id: row.size for row in sorted(found.values())}
 
 
-def _child_ids(session: Session, repository: Repository, children: list[Reference]) -> list[int]:
+def _children(session: Session, repository: Repository, children: list[Reference]) -> dict[int, int | None]:
+    """The ids of the manifests, and the lifetime of each in seconds, if it has one."""
     wanted = {child.digest for child in children}
-    query = select(Manifest.id, Manifest.digest).where(
+    query = select(Manifest.id, Manifest.digest, Manifest.lifetime_s).where(
         Manifest.repository_id == repository.id, Manifest.digest.in_(wanted), Manifest.deleted_at.is_(None)
     )
     # Locked against being deleted before the index is there to tell that it needs them.
     locked = query.order_by(Manifest.id).with_for_update(read=True, key_share=True)
-    found = {row.digest: row.id for row in session.execute(locked)} if wanted else {}
-    if missing := sorted(wanted - found.keys()):
+    found = session.execute(locked).all() if wanted else []
+    if missing := sorted(wanted - {row.digest for row in found}):
         raise ManifestBlobUnknown({"digests": missing})
-    return list(found.values())
+    return {row.id: row.lifetime_s for row in found}
 
 
 def _why_unknown(session: Session, name: RepositoryName, reference: Digest | str) -> dict[str, str]:

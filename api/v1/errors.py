@@ -34,6 +34,7 @@ KINDS: Mapping[str, Kind] = {
     "method_not_allowed": Kind(405, "The path exists, but not for this method."),
     "request_too_large": Kind(413, "The body is larger than the operation accepts."),
     "unsupported_media_type": Kind(415, "The body must be JSON, with Content-Type: application/json."),
+    "tag_immutable": Kind(409, "The tag was made immutable; nothing may change it."),
     "too_many_requests": Kind(429, "The caller has to wait; Retry-After tells how many seconds."),
     "internal_error": Kind(500, "Something unexpected happened; the server's log tells what."),
     "read_only": Kind(503, "The repository or the whole registry takes no changes at the moment."),
@@ -44,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
 DOMAIN: Mapping[type[errors.DomainError], str] = {
     errors.Invalid: "invalid_request",
     errors.Conflict: "invalid_request",  # Quay answers 400 where a name is taken or a thing in use
+    errors.TagImmutable: "tag_immutable",
     errors.Unauthenticated: "invalid_token",
     errors.Forbidden: "insufficient_scope",
     errors.NotFound: "not_found",

@@ -1,20 +1,23 @@
-"""List the tags of a repository, present and past."""
+"""Manage the tags of a repository, and what they meant before."""
 
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
 
-from api.endpoint import Query, Resource, Section, View, operation
-from api.rules import repo_read
+from api.endpoint import Body, Query, Resource, Section, View, operation
+from api.rules import repo_push, repo_read
 from api.v1.views import Moment, Sparse
-from models import tags
+from models import tag_changes, tags
 from models.errors import Invalid
 from models.tables import Repository, Tag
+from registry.names import Malformed, parse_tag
 
 section = Section("tag", __doc__)
 
 MOST_TAGS = 100
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999 as Unix time: no calendar here goes on."""
 NameFilter = tuple[Literal["like", "eq"], str]
 
 
@@ -30,7 +33,8 @@ class TagView(View):
     """A stretch of a tag's life; `end_ts` and `expiration` are there where it has ended or is going to."""
 
     name: str
-    reversion: bool
+    reversion: bool = Field(description="Whether it was brought back from the tag's history")
+    immutable: Sparse[Literal[True]] = None
     start_ts: int = Field(description="Unix time in seconds")
     end_ts: Sparse[int] = None
     manifest_digest: str
@@ -40,10 +44,30 @@ class TagView(View):
     expiration: Sparse[Moment] = None
 
 
+class EmptyView(View):
+    """Nothing but an object."""
+
+
 class TagsView(View):
     tags: list[TagView]
     page: int
     has_additional: bool
+
+
+class TagChange(Body):
+    manifest_digest: str | None = Field(
+        None, max_length=140, description="The manifest that the tag names from now on; it is made if it is missing"
+    )
+    expiration: float | None = Field(
+        None, ge=0, le=LAST_SECOND, description="When the tag ends, as Unix time in seconds; null: never"
+    )
+    immutable: bool | None = Field(
+        None, description="Whether nothing may change the tag; to end that takes an administrator of the repository"
+    )
+
+
+class TagRestoration(Body):
+    manifest_digest: str = Field(max_length=140, description="What the tag is to name again")
 
 
 @section.at("/repository/<repopath:repository>/tag/")
@@ -63,6 +87,36 @@ class RepositoryTags(Resource):
         return TagsView(tags=[_view(tag) for tag in found.tags], page=found.page, has_additional=found.has_additional)
 
 
+@section.at("/repository/<repopath:repository>/tag/<tag>")
+class RepositoryTag(Resource):
+    @operation("changeTag", allow=repo_push, status=201)
+    def put(self, repository: Repository, tag: str, body: TagChange) -> Literal["Updated"]:
+        """Change what a tag names, when it expires, and whether it is immutable; what is not given stays as it is."""
+        name = _checked(tag)
+        if body.manifest_digest is not None:
+            tag_changes.move_tag(self.session, repository, name, body.manifest_digest, actor=self.caller)
+        if "expiration" in body.model_fields_set:
+            at = None if body.expiration is None else datetime.fromtimestamp(body.expiration, UTC)
+            tag_changes.change_expiration(self.session, repository, name, at, actor=self.caller)
+        if body.immutable is not None:
+            tag_changes.change_immutability(self.session, repository, name, immutable=body.immutable, actor=self.caller)
+        return "Updated"
+
+    @operation("deleteFullTag", allow=repo_push)
+    def delete(self, repository: Repository, tag: str) -> None:
+        """Delete the tag; for as long as the namespace keeps history it can be restored."""
+        tags.remove_tag(self.session, repository, tag, actor=self.caller)
+
+
+@section.at("/repository/<repopath:repository>/tag/<tag>/restore")
+class RestoredTag(Resource):
+    @operation("restoreTag", allow=repo_push)
+    def post(self, repository: Repository, tag: str, body: TagRestoration) -> EmptyView:
+        """Let the tag name a manifest again that it named before."""
+        tag_changes.restore_tag(self.session, repository, _checked(tag), body.manifest_digest, actor=self.caller)
+        return EmptyView()
+
+
 def tag_end(tag: Tag) -> datetime | None:
     """When the tag ended, or is going to."""
     end_ms = tag.end_ms if tag.end_ms is not None else tag.expires_ms
@@ -78,6 +132,7 @@ def _view(tag: Tag) -> TagView:
     return TagView(
         name=tag.name,
         reversion=tag.reversion,
+        immutable=True if tag.immutable else None,
         start_ts=tag.start_ms // 1000,
         end_ts=None if end is None else int(end.timestamp()),
         manifest_digest=tag.manifest.digest,
@@ -86,6 +141,13 @@ def _view(tag: Tag) -> TagView:
         last_modified=moment(tag.start_ms),
         expiration=end,
     )
+
+
+def _checked(tag: str) -> str:
+    try:
+        return parse_tag(tag)
+    except Malformed as exc:
+        raise Invalid(f"tag: {exc}") from exc
 
 
 def _name_filter(text: str | None) -> NameFilter | None:

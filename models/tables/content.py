@@ -114,6 +114,7 @@ class Manifest(Base):
     size: Mapped[int] = mapped_column(BigInteger)  # of `content`
     image_size: Mapped[int] = mapped_column(BigInteger)  # of its layers, compressed; of an index, 0
     is_index: Mapped[bool]
+    lifetime_s: Mapped[int | None] = mapped_column(BigInteger)  # of its tags, by label; of an index, its images'
     created_at: Mapped[datetime] = mapped_column(default=now)
     deleted_at: Mapped[datetime | None]  # no longer served, but kept for a tag's history until collected
     # When it was last pushed, or told to a client that pushes: protected from then on.

@@ -31,6 +31,7 @@ DOMAIN: dict[type[domain.DomainError], tuple[int, str, str]] = {
     domain.NotFound: (404, "NAME_UNKNOWN", "not known to registry"),
     domain.Invalid: (400, "NAME_INVALID", "invalid request"),
     domain.Conflict: (409, "DENIED", "the state of the resource does not allow this"),
+    domain.TagImmutable: (409, "TAG_IMMUTABLE", "the tag is immutable"),
     domain.QuotaExceeded: (403, "DENIED", "the namespace's quota would be exceeded"),
     domain.ReadOnly: (405, "DENIED", "read-only"),
     domain.TooMany: (429, "TOOMANYREQUESTS", "too many requests"),

@@ -7,6 +7,7 @@ from models.errors import NotFound
 from models.session import Session
 from models.tags import remove_tag
 from registry.errors import ManifestUnknown, SizeInvalid
+from registry.labels import lifetime_s, read_labels
 from registry.manifests import fetch_manifest, parse_pushed, put_manifest, remove_manifest
 from registry.names import Digest, RepositoryName, parse_reference, parse_tag
 from registry.protection import renew_manifest
@@ -55,11 +56,22 @@ def put(name: str, reference: str) -> Response:
     tags = [parse_tag(tag) for tag in request.args.getlist("tag")] if isinstance(wanted, Digest) else [wanted]
     ensure_writable(services.database, services.settings, repository, actor=actor)
 
+    life_s = lifetime_s(read_labels(services, repository, parsed))
     protection_s = services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC
 
     def store(session: Session) -> None:
         target = writable(session, repository)
-        put_manifest(session, target, content, digest, parsed, tags=tags, actor=actor, protection_s=protection_s)
+        put_manifest(
+            session,
+            target,
+            content,
+            digest,
+            parsed,
+            tags=tags,
+            actor=actor,
+            lifetime_s=life_s,
+            protection_s=protection_s,
+        )
 
     services.database.apply(store)
     metrics.pushed()

@@ -47,6 +47,7 @@ VALUES = {
     "build_uuid": "no-such-build",
     "manifestref": "sha256:" + "0" * 64,
     "error_type": "not_found",
+    "tag": "latest",
 }
 OPERATIONS = [(verb, url, op) for section in v1.SECTIONS for verb, url, op in section.operations]
 RULES = {op.allow.name: op.allow for _, _, op in OPERATIONS}

@@ -32,6 +32,15 @@ def database(data: Path) -> Database:
     return open_database(settings_from(None, data))
 
 
+def make_robot(data: Path, owner: str) -> None:
+    """The owner's robot `ci`, whose token is in the database encrypted."""
+    opened = database(data)
+    with opened.write() as session:
+        user = session.scalars(select(User).where(User.name == owner)).one()
+        session.add(Robot(name=f"{owner}+ci", owner=user, encrypted_token=opened.vault.encrypt("the token")))
+    opened.dispose()
+
+
 def test_help_names_every_command(drydock: Command) -> None:
     done = drydock("--help")
 
@@ -135,11 +144,7 @@ def test_fresh_secrets_are_long_and_never_the_same(drydock: Command) -> None:
 def test_after_a_rotation_the_former_key_is_not_needed_for_what_is_encrypted(
     drydock: Command, data: Path, ann: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = database(data)
-    with opened.write() as session:
-        owner = session.scalars(select(User).where(User.name == ann)).one()
-        session.add(Robot(name="ann+ci", owner=owner, encrypted_token=opened.vault.encrypt("the token")))
-    opened.dispose()
+    make_robot(data, ann)
     former = settings_from(None, data).database_secret_keys[0].get_secret_value()
     monkeypatch.setenv("DRYDOCK_DATABASE_SECRET_KEY", "a new key that is long enough for it")
     monkeypatch.setenv("DRYDOCK_DATABASE_SECRET_KEYS_PREVIOUS", former)
@@ -158,11 +163,7 @@ def test_after_a_rotation_the_former_key_is_not_needed_for_what_is_encrypted(
 def test_a_rotation_without_the_former_key_is_refused(
     drydock: Command, data: Path, ann: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = database(data)
-    with opened.write() as session:
-        owner = session.scalars(select(User).where(User.name == ann)).one()
-        session.add(Robot(name="ann+ci", owner=owner, encrypted_token=opened.vault.encrypt("the token")))
-    opened.dispose()
+    make_robot(data, ann)
     monkeypatch.setenv("DRYDOCK_DATABASE_SECRET_KEY", "a new key that is long enough for it")
 
     done = drydock("secrets", "rotate")

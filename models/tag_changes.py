@@ -1,0 +1,115 @@
+"""Changes to a tag by hand: what it means, when it ends, whether it may change; and its past, brought back."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select, update
+
+from models import audit
+from models.access import Identity, may
+from models.errors import Forbidden, Invalid, NotFound, TagImmutable
+from models.session import Session
+from models.tables import Manifest, ManifestChild, Repository, Tag
+from models.tags import find_tag, now_ms, put_tag
+
+
+def move_tag(session: Session, repository: Repository, name: str, digest: str, *, actor: Identity) -> None:
+    """Let the tag mean the manifest, which has to be served. NotFound, TagImmutable. Quay operation changeTag."""
+    manifest = _locked(session, repository, digest)
+    if manifest is None or manifest.deleted_at is not None:
+        raise NotFound(f"The repository has no manifest {digest}")
+    put_tag(session, repository, name, manifest.id, digest, actor=actor)
+
+
+def restore_tag(session: Session, repository: Repository, name: str, digest: str, *, actor: Identity) -> None:
+    """Let the tag mean a manifest again that is still kept, be it deleted. NotFound, TagImmutable.
+
+    A manifest is kept while it is in the history of a tag, for as long as the namespace wants. Quay operation
+    restoreTag.
+    """
+    manifest = _locked(session, repository, digest)
+    if manifest is None:
+        raise NotFound(f"The repository has no manifest {digest}, or no longer")
+    _serve_again(session, manifest)
+    put_tag(session, repository, name, manifest.id, digest, actor=actor, reversion=True)
+
+
+def change_expiration(
+    session: Session, repository: Repository, name: str, expires: datetime | None, *, actor: Identity
+) -> None:
+    """Let the tag end at that moment, or never. NotFound, TagImmutable; Invalid if the moment is past."""
+    tag = _present(session, repository, name)
+    if tag.immutable:
+        raise TagImmutable(name)
+    expires_ms = None if expires is None else int(expires.timestamp() * 1000)
+    if expires_ms is not None and expires_ms <= now_ms():
+        raise Invalid(
+            f"expiration: expected a moment that is to come, as Unix time in seconds, got {expires_ms // 1000}"
+        )
+    before, tag.expires_ms = tag.expires_ms, expires_ms
+    audit.record(
+        session,
+        "change_tag_expiration",
+        actor=actor,
+        repository=repository,
+        tag=name,
+        manifest_digest=tag.manifest.digest,
+        expiration_date=_shown(expires_ms),
+        old_expiration_date=_shown(before),
+    )
+
+
+def change_immutability(
+    session: Session, repository: Repository, name: str, *, immutable: bool, actor: Identity
+) -> None:
+    """Protect the tag from every change, or stop to, which takes an administrator of the repository.
+
+    NotFound, Forbidden; Invalid if the tag is going to end.
+    """
+    tag = _present(session, repository, name)
+    if tag.immutable == immutable:
+        return
+    if immutable and tag.expires_ms is not None:
+        raise Invalid(f"immutable: tag {name} expires; clear its expiration first")
+    if not immutable and not may(session, actor, repository, "admin"):
+        raise Forbidden("Only an administrator of the repository may make a tag mutable again")
+    tag.immutable = immutable
+    audit.record(
+        session,
+        "change_tag_immutability",
+        actor=actor,
+        repository=repository,
+        tag=name,
+        manifest_digest=tag.manifest.digest,
+        immutable=immutable,
+    )
+
+
+def _present(session: Session, repository: Repository, name: str) -> Tag:
+    """The tag as it is now, locked."""
+    tag = find_tag(session, repository, name)
+    if tag is None:
+        raise NotFound("Not Found")
+    session.refresh(tag, with_for_update={"of": Tag})
+    if tag.end_ms is not None:  # it was moved or removed while we waited for it
+        return _present(session, repository, name)
+    return tag
+
+
+def _locked(session: Session, repository: Repository, digest: str) -> Manifest | None:
+    """The manifest, served or not, locked against being deleted or collected before a tag names it."""
+    query = select(Manifest).where(Manifest.repository_id == repository.id, Manifest.digest == digest)
+    return session.scalar(query.with_for_update(read=True, key_share=True))
+
+
+def _serve_again(session: Session, manifest: Manifest) -> None:
+    """Serve the manifest and, if it is an index, everything below it."""
+    level, seen = {manifest.id}, set[int]()
+    while level:
+        session.execute(update(Manifest).where(Manifest.id.in_(level)).values(deleted_at=None))
+        seen |= level
+        children = select(ManifestChild.child_id).where(ManifestChild.parent_id.in_(level))
+        level = set(session.scalars(children)) - seen
+
+
+def _shown(unix_ms: int | None) -> str | None:
+    return None if unix_ms is None else datetime.fromtimestamp(unix_ms // 1000, UTC).isoformat()
