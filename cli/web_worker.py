@@ -5,6 +5,7 @@ GET or HEAD that `registry.v2.hot` can answer, the answer is written right there
 Everything else takes gunicorn's own way, with the bytes still unread in the socket.
 """
 
+import logging
 import re
 import socket
 import time
@@ -16,6 +17,8 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 from cli.access_log import write_line
 from cli.logs import request_id
 from registry.v2.hot import HotAnswer, HotPath, HotRequest
+
+log = logging.getLogger(__name__)
 
 LONGEST_HEAD = 16 << 10
 _LINE = re.compile(rb"(GET|HEAD) (/v2/[A-Za-z0-9._:/+-]*)(?:\?([A-Za-z0-9._:/=&%+-]*))? HTTP/1\.1")
@@ -58,7 +61,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             return False
         request = parse_head(head, conn.client[0], self.proxies) if head else None
-        answer = self.hot.answer(request) if request else None
+        try:
+            answer = self.hot.answer(request) if request else None
+        except Exception:  # a defect: the views try, and this process, which serves others, lives on
+            log.exception("the hot path failed")
+            return False
         if request is None or answer is None:
             return False
         conn.sock.recv(len(head))

@@ -44,6 +44,7 @@ class Reader:
         self._connection: Any = None
         self._failed_at = float("-inf")
         self._error = database.engine.dialect.loaded_dbapi.Error
+        self._bad_value = database.engine.dialect.loaded_dbapi.DataError
 
     def first(self, query: Prepared, **values: Any) -> Any:
         """The first row, as a tuple, or None."""
@@ -59,6 +60,8 @@ class Reader:
                 self._connection = self._connect()
             cursor = self._connection.dbapi_connection.execute(query.sql, query.arguments(values))
             return list(cursor.fetchall())
+        except self._bad_value as exc:
+            raise Upstream("the database does not take this value") from exc
         except (self._error, SQLAlchemyError) as exc:
             log.warning("a hot read failed: %s", type(exc).__name__)
             self._failed_at = time.monotonic()

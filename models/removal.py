@@ -36,6 +36,8 @@ def take_repository(session: Session, repository: Repository) -> None:
 
 def remove_account(session: Session, account: Account) -> None:
     """Remove the account with all that is its own; a namespace that holds images disappears until they are gone."""
+    # Locked, nobody can make a repository in it unseen.
+    session.execute(select(Account.id).where(Account.id == account.id).with_for_update())
     ids = list(session.scalars(select(Repository.id).where(Repository.namespace_id == account.id)))
     if not _take(session, ids):
         session.delete(account)

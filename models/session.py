@@ -3,7 +3,6 @@
 import fcntl
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,9 @@ SQLITE_PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
 )
 
+
+POSTGRES_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
+"""A server that vanished without a word is given up after seconds, not minutes (libpq's own names and units)."""
 
 COLLISIONS = 3
 _CONFLICTS = frozenset({"40P01", "40001"})
@@ -94,7 +96,7 @@ class Database:
         """A transaction that commits when the block ends. Never wait for anything but the database inside of it."""
         with Session(self._writer, self.vault) as session:
             if self._turnstile:
-                with self._turnstile, session.begin():
+                with self._turnstile.held(), session.begin():
                     yield session
             else:
                 with session.begin():
@@ -123,6 +125,8 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+        if self._turnstile:
+            self._turnstile.close()
 
 
 class _Turnstile:
@@ -133,23 +137,37 @@ class _Turnstile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._local = threading.local()
+        self._free: list[int] = []
         self._pid = os.getpid()
 
-    def __enter__(self) -> None:
-        fd = getattr(self._local, "fd", None)
-        if fd is None or self._local.pid != os.getpid():  # a lock file opened before a fork is shared with the parent
-            self._local.pid = os.getpid()
-            fd = self._local.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for the turn, and give it up at the end."""
+        fd = self._open()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            self._free.append(fd)
 
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._local.fd, fcntl.LOCK_UN)
+    def close(self) -> None:
+        while self._free:
+            os.close(self._free.pop())
+
+    def _open(self) -> int:
+        """The file, opened for one writer: writers that share an opening would not wait for each other."""
+        if self._pid != os.getpid():  # what was opened before a fork is shared with the parent
+            self._free, self._pid = [], os.getpid()
+        try:
+            return self._free.pop()
+        except IndexError:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _sqlite_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> Engine:
     arguments = {"check_same_thread": False, **connect_args}
-    engine = create_engine(url, pool_size=pool_size, max_overflow=20, connect_args=arguments)
+    engine = create_engine(url, pool_size=pool_size, max_overflow=20, connect_args=arguments, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
@@ -167,7 +185,13 @@ def _sqlite_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> En
 
 
 def _postgres_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> Engine:
-    engine = create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=connect_args)
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        pool_pre_ping=True,
+        connect_args=POSTGRES_PATIENCE | connect_args,
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _: object) -> None:

@@ -8,8 +8,8 @@ from models import audit
 from models.access import Identity, may
 from models.errors import Forbidden, Invalid, NotFound, TagImmutable
 from models.session import Session
-from models.tables import Manifest, ManifestChild, Repository, Tag
-from models.tags import find_tag, now_ms, put_tag
+from models.tables import Manifest, ManifestChild, Repository
+from models.tags import lock_tag, now_ms, put_tag
 
 
 def move_tag(session: Session, repository: Repository, name: str, digest: str, *, actor: Identity) -> None:
@@ -37,7 +37,7 @@ def change_expiration(
     session: Session, repository: Repository, name: str, expires: datetime | None, *, actor: Identity
 ) -> None:
     """Let the tag end at that moment, or never. NotFound, TagImmutable; Invalid if the moment is past."""
-    tag = _present(session, repository, name)
+    tag = lock_tag(session, repository, name)
     if tag.immutable:
         raise TagImmutable(name)
     expires_ms = None if expires is None else int(expires.timestamp() * 1000)
@@ -65,7 +65,7 @@ def change_immutability(
 
     NotFound, Forbidden; Invalid if the tag is going to end.
     """
-    tag = _present(session, repository, name)
+    tag = lock_tag(session, repository, name)
     if tag.immutable == immutable:
         return
     if immutable and tag.expires_ms is not None:
@@ -82,17 +82,6 @@ def change_immutability(
         manifest_digest=tag.manifest.digest,
         immutable=immutable,
     )
-
-
-def _present(session: Session, repository: Repository, name: str) -> Tag:
-    """The tag as it is now, locked."""
-    tag = find_tag(session, repository, name)
-    if tag is None:
-        raise NotFound("Not Found")
-    session.refresh(tag, with_for_update={"of": Tag})
-    if tag.end_ms is not None:  # it was moved or removed while we waited for it
-        return _present(session, repository, name)
-    return tag
 
 
 def _locked(session: Session, repository: Repository, digest: str) -> Manifest | None:

@@ -70,8 +70,8 @@ def put_tag(
 
     If it means that already, only `lifetime_s`, in seconds from now, is noted. `reversion`: it meant that before.
     """
-    moment = now_ms()
     present = _lock_present(session, repository.id, name)
+    moment = now_ms()  # after those for which we waited
     if present is not None:
         alive = present.expires_ms is None or present.expires_ms > moment
         if alive and present.manifest_id == manifest_id:
@@ -108,11 +108,20 @@ def _lock_present(session: Session, repository_id: int, name: str) -> Row[Any] |
     raise Conflict(f"too many pushes of the tag {name} at once; try again")
 
 
-def remove_tag(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:
-    """End the tag; NotFound, TagImmutable."""
+def lock_tag(session: Session, repository: Repository, name: str) -> Tag:
+    """The tag as it is now, and until this transaction ends; NotFound."""
     tag = find_tag(session, repository, name)
     if tag is None:
         raise NotFound(f"tag {name} does not exist")
+    session.refresh(tag, with_for_update={"of": Tag})
+    if tag.end_ms is not None:  # it was moved or removed while we waited for it
+        return lock_tag(session, repository, name)
+    return tag
+
+
+def remove_tag(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:
+    """End the tag; NotFound, TagImmutable."""
+    tag = lock_tag(session, repository, name)
     if tag.immutable:
         raise TagImmutable(name)
     _end(tag, now_ms())
@@ -121,7 +130,8 @@ def remove_tag(session: Session, repository: Repository, name: str, *, actor: Id
 
 def end_tags_of(session: Session, repository: Repository, manifest: Manifest, *, actor: Identity) -> list[str]:
     """End every tag that means the manifest; their names. TagImmutable if one of them is."""
-    tags = list(session.scalars(select(Tag).where(Tag.manifest_id == manifest.id, Tag.end_ms.is_(None))))
+    present = select(Tag).where(Tag.manifest_id == manifest.id, Tag.end_ms.is_(None))
+    tags = list(session.scalars(present.order_by(Tag.id).with_for_update()))
     fixed = sorted(tag.name for tag in tags if tag.immutable)
     if fixed:
         raise TagImmutable(fixed[0])

@@ -90,6 +90,7 @@ def _check_manifests(database: Database, report: Callable[[str], None]) -> Itera
         select(Manifest.id, Manifest.repository_id, Manifest.digest, Manifest.media_type, Manifest.content, *_PATH)
         .join(Repository, Repository.id == Manifest.repository_id)
         .join(Account, Account.id == Repository.namespace_id)
+        .where(Repository.state != "MARKED_FOR_DELETION")  # collection takes these apart, in no order
     )
     for rows in _pages(database, query, Manifest.id, "manifests", report):
         for row in rows:

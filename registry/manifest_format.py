@@ -19,6 +19,7 @@ KNOWN = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
 EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
 FOREIGN = ("nondistributable", "foreign")
 """Words in the media type of a layer that lies elsewhere and may be missing here."""
+LONGEST_TYPE = 255
 
 
 class InvalidManifest(ValueError):
@@ -79,9 +80,12 @@ def parse_manifest(content: bytes, content_type: str | None) -> ParsedManifest:
         )
     config = _descriptor(document.get("config"), "config")
     config_type = _text(document["config"], "mediaType")
+    layers = _descriptors(document, "layers")
+    if sum(layer.size for layer in layers) >= 2**63:
+        raise InvalidManifest("layers: expected fewer bytes in all")
     return ParsedManifest(
         media_type=media_type,
-        blobs=[config, *_descriptors(document, "layers")],
+        blobs=[config, *layers],
         subject=subject_digest,
         artifact_type=_text(document, "artifactType") or config_type,
         config_media_type=config_type,
@@ -91,7 +95,7 @@ def parse_manifest(content: bytes, content_type: str | None) -> ParsedManifest:
 
 def _load(content: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(content)
+        document = json.loads(content.decode())  # json alone would take UTF-16 and UTF-32, too
     except (ValueError, RecursionError) as exc:
         raise InvalidManifest(f"not JSON: {exc}") from exc
     if not isinstance(document, dict):
@@ -137,8 +141,10 @@ def _descriptor(item: Any, where: str) -> Reference:
 
 def _text(document: Any, key: str, where: str = "") -> str | None:
     value = document.get(key)
-    if value is not None and not isinstance(value, str):
-        raise InvalidManifest(f"{where}{'.' if where else ''}{key}: expected a text")
+    if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_TYPE and value.isprintable()):
+        raise InvalidManifest(
+            f"{where}{'.' if where else ''}{key}: expected a text of at most {LONGEST_TYPE} characters"
+        )
     return value or None
 
 

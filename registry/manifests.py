@@ -87,11 +87,15 @@ def parse_pushed(content: bytes, content_type: str | None, reference: Digest | s
     return digest, parsed
 
 
-_PUSHED_BEFORE = select(Manifest.id, Manifest.touched_at).where(
-    Manifest.repository_id == bindparam("repository_id"),
-    Manifest.digest == bindparam("digest"),
-    Manifest.deleted_at.is_(None),
-)
+_PUSHED_BEFORE = (
+    select(Manifest.id, Manifest.touched_at)
+    .where(
+        Manifest.repository_id == bindparam("repository_id"),
+        Manifest.digest == bindparam("digest"),
+        Manifest.deleted_at.is_(None),
+    )
+    .with_for_update(read=True, key_share=True)
+)  # else it might be deleted before the tags name it
 _BLOBS_THERE = (
     select(Blob.id, Blob.digest, Blob.size)
     .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)

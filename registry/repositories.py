@@ -63,7 +63,8 @@ def ensure_writable(database: Database, settings: Settings, name: RepositoryName
             return found
         if may_create_namespace(session, settings, name.namespace, actor):
             owner = session.get_one(User, actor.account_id)
-            create_organization(session, name.namespace, owner=owner, email=None, actor=actor)
+            keep_s = settings.default_tag_expiration_s
+            create_organization(session, name.namespace, owner=owner, email=None, tag_expiration_s=keep_s, actor=actor)
         repository = create_repository(
             session,
             name.namespace,

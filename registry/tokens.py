@@ -23,7 +23,9 @@ ISSUER = "drydock"
 ALGORITHM = "Ed25519"  # RFC 9864
 LEEWAY_S = 30
 KEYS_FRESH_S = 60
-CACHE_SIZE = 20_000
+CACHE_SIZE = 10_000
+LONGEST_CACHED = 2048
+"""Characters of a token that is remembered: larger ones, with dozens of scopes, would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,21 @@ class Tokens:
             grant = self._check(token)
             if len(self._verified) >= CACHE_SIZE:
                 self._verified.clear()  # rare, and cheaper than keeping an order on every request
-            self._verified[token] = grant
+            if len(token) <= LONGEST_CACHED:
+                self._verified[token] = grant
         if grant.expires_at + LEEWAY_S < time.time():
             raise Unauthenticated("the token has expired")
         return grant
 
+    def verified(self, token: str) -> Grant | None:
+        """The grant in a token that was verified here before and is still valid, found without any waiting."""
+        grant = self._verified.get(token)
+        return grant if grant is not None and grant.expires_at + LEEWAY_S >= time.time() else None
+
     def _check(self, token: str) -> Grant:
         try:
             decoded = jwt.decode(token, self._key_for, algorithms=[ALGORITHM])
-        except (JoseError, ValueError, KeyError) as exc:
+        except (JoseError, ValueError, KeyError, TypeError) as exc:
             raise Unauthenticated("the token was not issued by this registry, or by a key it no longer has") from exc
         claims = decoded.claims
         if claims.get("iss") != ISSUER or claims.get("aud") != self._audience:

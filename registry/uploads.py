@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, update
+from sqlalchemy.exc import IntegrityError
 
 from models import metrics
 from models.dialect import insert_new
@@ -25,7 +26,7 @@ from registry.names import Digest
 from registry.paths import new_blob_path
 from registry.services import Services
 from registry.upload_rows import Upload, end, new_upload, save
-from storage.driver import NotFound, StorageDriver, UploadBusy, UploadLost
+from storage.driver import NotFound, StorageDriver, StorageError, UploadBusy, UploadLost
 
 log = logging.getLogger(__name__)
 
@@ -81,35 +82,34 @@ def receive_and_finish(services: Services, upload: Upload, body: Body, digest: D
         raise UploadInvalid(f"the connection broke after {grown.size} bytes")
     try:
         finish(services, grown, digest)
-    except DigestInvalid:
-        services.storage.abort(grown.state)
+    except (RegistryError, StorageError):
+        _drop(services.storage, grown)
         raise
 
 
 def finish(services: Services, upload: Upload, digest: Digest) -> None:
     """Verify everything received against the digest and make it a blob of the repository. DigestInvalid."""
     if not upload.state:
-        upload = _append(services, upload, Body(iter(())), digest.algorithm)  # an empty blob
+        receive_and_finish(services, upload, Body(iter(())), digest)  # an empty blob
+        return
     known = upload.digest if upload.digest and upload.digest.startswith(f"{digest.algorithm}:") else None
     if known is not None and known != str(digest):
         raise DigestInvalid({"digest": str(digest), "received": known})
     stored = _stored_path(services, digest) if known else None
     lost = stored is not None and not _exists(services.storage, stored)
     if stored is not None and not lost and _link_stored(services, upload, digest):
-        services.storage.abort(upload.state)
         return
     _commit(services, upload)
     if known is None and (received := _read_back(services.storage, upload.path, digest.algorithm)) != digest.hex:
-        _forget(services, upload)
-        services.storage.delete([upload.path])
+        if _forget(services, upload):
+            services.storage.delete([upload.path])
         raise DigestInvalid({"digest": str(digest), "received": f"{digest.algorithm}:{received}"})
     _publish(services, upload, digest, instead_of=stored if lost else None)
 
 
 def cancel(services: Services, upload: Upload) -> None:
     """Forget the upload and its bytes."""
-    _forget(services, upload)
-    if upload.state:
+    if _forget(services, upload) and upload.state:
         services.storage.abort(upload.state)
 
 
@@ -125,9 +125,9 @@ def _append(services: Services, upload: Upload, body: Body, algorithm: str) -> U
     except UploadLost as exc:
         _forget(services, upload)
         raise UploadUnknown("the upload's data is gone; start again") from exc
-    except RegistryError:
+    except (RegistryError, StorageError):
         if not upload.size:
-            services.storage.abort(state)
+            _drop(services.storage, replace(upload, state=state))
         raise
     metrics.blob_bytes("in", meter.received)
     return replace(upload, path=path, state=state, size=meter.size, digest=meter.digest)
@@ -135,8 +135,13 @@ def _append(services: Services, upload: Upload, body: Body, algorithm: str) -> U
 
 def _save(services: Services, upload: Upload, grown: Upload) -> Upload:
     """Write down what was received, unless another request changed the upload in the meantime (UploadInvalid)."""
-    with services.database.write() as session:
-        saved = save(session, upload, grown)
+    try:
+        with services.database.write() as session:
+            saved = save(session, upload, grown)
+    except IntegrityError as exc:
+        if not upload.size:
+            _drop(services.storage, grown)
+        raise UploadUnknown("the repository was deleted") from exc
     if saved is None:
         if not upload.size:
             services.storage.abort(grown.state)
@@ -157,13 +162,15 @@ def _commit(services: Services, upload: Upload) -> None:
 def _link_stored(services: Services, upload: Upload, digest: Digest) -> bool:
     """Finish with the blob that is there already; False if it was collected in the meantime."""
 
-    def link(session: Session) -> bool:
+    def link(session: Session) -> bool | None:
         if link_blob(session, upload.repository_id, str(digest)) is None:
-            return False
-        end(session, upload)
-        return True
+            return None
+        return _end(session, upload)
 
-    return services.database.apply(link)
+    ours = services.database.apply(link)
+    if ours:
+        services.storage.abort(upload.state)
+    return ours is not None
 
 
 _REPLACE_LOST = (
@@ -182,17 +189,23 @@ def _publish(services: Services, upload: Upload, digest: Digest, *, instead_of: 
 
     def publish(session: Session) -> str | None:
         if not end(session, upload):
-            return None
+            found = session.run(BLOB_BY_DIGEST, {"digest": str(digest)}).first()
+            return upload.path if found and found.path == upload.path else None  # the same was asked for twice
         insert_new(session, Blob, [row])
         if instead_of is not None:
             session.run(_REPLACE_LOST, {"wanted": str(digest), "lost": instead_of, "found": upload.path})
         return link_blob(session, upload.repository_id, str(digest))
 
-    published_at = services.database.apply(publish)
+    try:
+        published_at = services.database.apply(publish)
+    except IntegrityError as exc:
+        raise UploadUnknown("the repository was deleted") from exc
+    if published_at is None:
+        if upload.id is None:  # else the bytes belong to the request that ended the upload, and may be a blob by now
+            services.storage.delete([upload.path])
+        raise UploadUnknown("another request has finished or cancelled this upload")
     if published_at != upload.path:
         services.storage.delete([upload.path])
-    if published_at is None:
-        raise UploadUnknown("another request has finished or cancelled this upload")
 
 
 def _stored_path(services: Services, digest: Digest) -> str | None:
@@ -210,9 +223,27 @@ def _exists(storage: StorageDriver, path: str) -> bool:
     return True
 
 
-def _forget(services: Services, upload: Upload) -> None:
+def _forget(services: Services, upload: Upload) -> bool:
+    """End the upload; whether its bytes are this request's to remove."""
     with services.database.write() as session:
-        end(session, upload)
+        return _end(session, upload)
+
+
+def _end(session: Session, upload: Upload) -> bool:
+    """End the upload; whether its bytes are this request's to remove.
+
+    Those of an upload with a row belong to the request that ends it: the blob of another one may lie there. Before
+    there is a row, each request has a place of its own.
+    """
+    return end(session, upload) or upload.id is None
+
+
+def _drop(storage: StorageDriver, upload: Upload) -> None:
+    """Remove what a request has written that failed. What storage does not remove now, collection sweeps."""
+    try:
+        storage.abort(upload.state)
+    except StorageError as exc:
+        log.warning("the bytes of upload %s stay for a day: %s", upload.uuid, exc)
 
 
 def _read_back(storage: StorageDriver, path: str, algorithm: str) -> str:

@@ -46,6 +46,9 @@ class Stat:
 class StorageDriver(Protocol):
     """Where bytes are kept. Every method may raise StorageError."""
 
+    is_local: bool
+    """Whether reading takes no other machine's time."""
+
     def read(self, path: str) -> bytes:
         """The whole object, for small ones (logs, archives); NotFound."""
         ...

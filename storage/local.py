@@ -31,6 +31,8 @@ _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 class LocalStorage:
     """Objects below the folder `root`, which is made if need be; files are 0600, folders 0700."""
 
+    is_local = True
+
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._uploads = self._root / UPLOADS

@@ -14,6 +14,8 @@ from storage.paths import checked, checked_folder
 class MemoryStorage:
     """Objects and uploads in dictionaries; any number of threads may use it."""
 
+    is_local = True
+
     def __init__(self) -> None:
         self._objects: dict[str, tuple[bytes, Stat]] = {}
         self._uploads: dict[str, bytearray] = {}

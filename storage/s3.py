@@ -51,6 +51,8 @@ class S3Storage:
     it always does (environment, role of the machine).
     """
 
+    is_local = False
+
     def __init__(
         self,
         bucket: str,

@@ -6,7 +6,7 @@ from models.pulls import PullLog
 from registry.services import Services
 from registry.tokens import Tokens
 from registry.v2 import blobs, catalog, errors, manifests, tags, token, uploads
-from registry.v2.context import Registry
+from registry.v2.context import Registry, refuse_nul
 
 
 def open_registry(services: Services) -> Registry:
@@ -23,6 +23,7 @@ def mount(app: Flask, services: Services) -> None:
     app.extensions["drydock.registry"] = open_registry(services)
     v2 = Blueprint("v2", __name__, url_prefix="/v2")
     errors.register(v2)
+    v2.before_request(refuse_nul)
     for part in (token, catalog, uploads, blobs, manifests, tags):
         v2.register_blueprint(part.blueprint)
     app.register_blueprint(v2)

@@ -49,8 +49,9 @@ def delete_blob(name: str, digest: str) -> Response:
     """Take the blob out of the repository, unless a manifest there needs it."""
     repository = RepositoryName.parse(name)
     authorize(repository, "push")
-    with registry().services.database.write() as session:
-        unlink_blob(session, writable(session, repository).id, Digest.parse(digest))
+    wanted = Digest.parse(digest)
+    # A manifest that needs the blob may come at the same moment.
+    registry().services.database.apply(lambda session: unlink_blob(session, writable(session, repository).id, wanted))
     return Response(status=202, headers=API_VERSION)
 
 

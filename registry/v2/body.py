@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 BLOCK = 1 << 20
 RECEIVE = "drydock.receive"
 """In the WSGI environment: a function like `read` of the body, for bodies of a known length. May answer less."""
-_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/\S+)?")
+_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/\S+)?", re.ASCII)
 
 
 def request_body() -> Body:

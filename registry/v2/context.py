@@ -7,6 +7,7 @@ from flask import current_app, g, request
 from models.access import ANONYMOUS, Identity
 from models.errors import Unauthenticated
 from models.pulls import PullLog
+from registry.errors import NameInvalid
 from registry.names import RepositoryName
 from registry.services import Services
 from registry.tokens import Grant, Tokens
@@ -25,6 +26,12 @@ class Registry:
 def registry() -> Registry:
     found: Registry = current_app.extensions["drydock.registry"]
     return found
+
+
+def refuse_nul() -> None:
+    """Refuse, for every operation at once, a character that no name has and databases do not take."""
+    if "\0" in request.path or b"%00" in request.query_string:
+        raise NameInvalid("the NUL character is not allowed")
 
 
 def realm() -> str:

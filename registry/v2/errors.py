@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from werkzeug.exceptions import HTTPException
 
 from models import errors as domain
@@ -64,8 +65,9 @@ def register(blueprint: Blueprint) -> None:
         log.error("storage failed", exc_info=error)
         return _answer(503, "UNAVAILABLE", "storage does not answer", "", {"Retry-After": "5"})
 
+    @blueprint.errorhandler(PoolExhausted)
     @blueprint.errorhandler(OperationalError)
-    def database_failed(error: OperationalError) -> Response:
+    def database_failed(error: Exception) -> Response:
         log.error("the database failed", exc_info=error)
         return _answer(503, "UNAVAILABLE", "the database does not answer", "", {"Retry-After": "5"})
 

@@ -70,8 +70,7 @@ class HotPath:
         self._repository = Prepared(database, REPOSITORY_ID)
         self._tag_names = Prepared(database, TAG_NAMES)
         self._contents = _Contents(CACHED_BYTES)
-        redirects = services.storage.url("blobs/any", expires_s=60) is not None
-        self._sends_blobs = services.settings.FEATURE_PROXY_STORAGE or not redirects
+        self._sends_blobs = services.storage.is_local  # a thread waits for a far one
 
     def answer(self, request: HotRequest) -> HotAnswer | None:
         """The answer to a request that can be served at once."""
@@ -89,7 +88,7 @@ class HotPath:
 
     def _grant(self, request: HotRequest) -> Grant | None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        return self._registry.tokens.verify(token.strip()) if kind.lower() == "bearer" else None
+        return self._registry.tokens.verified(token.strip()) if kind.lower() == "bearer" else None
 
     def _serve(self, request: HotRequest, held: Grant, route: re.Match[str]) -> HotAnswer | None:
         name, kind, reference, tags = route.groups()
@@ -153,7 +152,10 @@ class HotPath:
         return _answer(request, held, headers, content)
 
     def _list_tags(self, request: HotRequest, held: Grant, repository: RepositoryName) -> HotAnswer | None:
-        asked = dict(parse_qsl(request.query))
+        pairs = parse_qsl(request.query, keep_blank_values=True)
+        asked = dict(pairs)
+        if len(asked) < len(pairs) or "\0" in asked.get("last", ""):
+            return None
         count = asked.pop("n", str(MOST))
         last = asked.pop("last", "")
         if asked or not count.isascii() or not count.isdigit() or not 0 < int(count[:9]) <= MOST:

@@ -16,6 +16,8 @@ from registry.v2.context import challenge, registry
 from registry.v2.errors import Challenge
 
 MOST_SCOPES = 50
+LONGEST_NAME = 511
+"""Of a user or robot; nothing longer is looked up or written down."""
 PUSH_ACTIONS = {"push", "delete", "*"}
 
 blueprint = Blueprint("token", __name__)
@@ -45,6 +47,8 @@ def post_token() -> Response:
 
 def _identify(username: str, password: str) -> Identity:
     services = registry().services
+    if len(username) > LONGEST_NAME or "\0" in username:
+        raise Challenge("there is no such user", headers={"WWW-Authenticate": challenge()})
     try:
         return identify_basic(services.database, services.superusers, username, password).at(request.remote_addr)
     except (Unauthenticated, TooMany) as exc:

@@ -1,5 +1,7 @@
 """Who gets which token, and what a token allows."""
 
+import base64
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -268,3 +270,20 @@ def test_full_access_superusers_read_everything(registry: Registry) -> None:
     token = tokens.issue(Grant(identity, access))
     answer = registry.client.get("/v2/acme/app/tags/list", headers={"Authorization": f"Bearer {token}"})
     assert answer.get_json()["tags"] == ["latest"]
+
+
+@pytest.mark.parametrize("header", [{"alg": "Ed25519", "crit": 1, "kid": "a"}, {"alg": "none"}, {"kid": []}, []])
+def test_tokens_of_any_other_form_are_refused(registry: Registry, header: object) -> None:
+    head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    answer = registry.client.get("/v2/", headers={"Authorization": f"Bearer {head}.e30.c2ln"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a" * 512, "a+" + "b" * 5000])
+def test_names_that_nobody_can_have_are_refused_and_not_written_down(registry: Registry, name: str) -> None:
+    answer = registry.client.get("/v2/auth", headers={"Authorization": basic(name, "password")})
+    assert answer.status_code == 401
+    form = {"grant_type": "password", "username": name, "password": "password"}
+    assert registry.client.post("/v2/auth", data=form).status_code == 401
+    with registry.services.database.read() as session:
+        assert session.query(LogEntry).filter_by(kind="login_failure").count() == 0

@@ -213,6 +213,13 @@ def test_foreign_layers_need_not_be_here(registry: Registry) -> None:
         ({"schemaVersion": 2}, "text/plain", 415),
         ({"schemaVersion": 1, "fsLayers": []}, "application/vnd.docker.distribution.manifest.v1+prettyjws", 415),
         ({"schemaVersion": 2, "mediaType": "a/b"}, "application/vnd.oci.image.manifest.v1+json", 400),
+        (json.dumps(image(str(Digest.of(b"")), 0, str(Digest.of(b"")), 0)).encode("utf-16"), None, 400),
+        (b"\xef\xbb\xbf{}", None, 400),
+        (image(str(Digest.of(b"")), 0, str(Digest.of(b"")), 0, artifactType="\ud800"), None, 400),
+        (image(str(Digest.of(b"")), 0, str(Digest.of(b"")), 0, artifactType="a\0b"), None, 400),
+        (image(str(Digest.of(b"")), 0, str(Digest.of(b"")), 0, artifactType="x" * 256), None, 400),
+        (image(str(Digest.of(b"")), 0, str(Digest.of(b"")), 2**63), None, 400),
+        ({**image("", 0, "", 0), "layers": [], "config": {"digest": "x"}}, None, 400),
     ],
 )
 def test_bad_manifests_are_refused(registry: Registry, document: object, media_type: str | None, status: int) -> None:
@@ -346,3 +353,23 @@ def test_cancelling_before_any_bytes_came_ends_the_upload(registry: Registry) ->
     assert registry.call("DELETE", location).status_code == 204
     assert registry.call("GET", location).status_code == 404
     assert registry.call("PATCH", location, data=b"x").status_code == 404
+
+
+def test_layers_of_more_bytes_than_can_be_counted_are_refused(registry: Registry) -> None:
+    document = image(str(Digest.of(b"")), 0, str(Digest.of(b"")), 2**63 - 1)
+    document["layers"] *= 2
+    answer = registry.put_manifest("v1", document)
+    assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+
+
+@pytest.mark.parametrize("given", ["0-", "1-0", "x", f"0-{'9' * 5000}", "-", "bytes 0-1"])
+def test_a_content_range_that_cannot_be_is_refused(registry: Registry, given: str) -> None:
+    where = registry.call("POST", "acme/app/blobs/uploads/").headers["Location"]
+    headers = {"Content-Range": given}
+    answer = registry.call("PATCH", where.removeprefix("/v2/"), data=b"x", headers=headers)
+    assert answer.status_code in (400, 416)
+
+
+@pytest.mark.parametrize("path", ["acme/app/tags/list?last=%00", "_catalog?last=%00", "acme/app/manifests/a%00b"])
+def test_nul_is_refused(registry: Registry, path: str) -> None:
+    assert registry.call("GET", path).status_code == 400
