@@ -71,15 +71,18 @@ def register(blueprint: Blueprint) -> None:
         log.error("the database failed", exc_info=error)
         return _answer(503, "UNAVAILABLE", "the database does not answer", "", {"Retry-After": "5"})
 
-    @blueprint.errorhandler(HTTPException)
-    def plain(error: HTTPException) -> Response:
-        status = error.code or 500
-        return _answer(status, BY_STATUS.get(status, "UNSUPPORTED"), error.description or error.name, "")
+    blueprint.register_error_handler(HTTPException, answer_http)
 
     @blueprint.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
         log.error("unexpected error", exc_info=error)
         return _answer(500, "UNKNOWN", "an unexpected error, which the registry's log describes", "")
+
+
+def answer_http(error: HTTPException) -> Response:
+    """What the framework has refused: also the answer to paths and methods below /v2/ that do not exist."""
+    status = error.code or 500
+    return _answer(status, BY_STATUS.get(status, "UNSUPPORTED"), error.description or error.name, "")
 
 
 def _answer(status: int, code: str, message: str, detail: Any, headers: dict[str, str] | None = None) -> Response:
