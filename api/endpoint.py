@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 import flask_restx
 from flask import Response, g, request
 from pydantic import BaseModel, ConfigDict, TypeAdapter
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 from api.context import identify, refuse_page_visits, services
 from api.parsing import Body, Query, check_path, parse_body, parse_query, read_body
@@ -29,6 +30,8 @@ from registry.services import Services
 __all__ = ["Answer", "Body", "Operation", "Query", "Resource", "Section", "View", "operation"]
 
 VERBS = ("get", "post", "put", "patch", "delete")
+_COLLISIONS = frozenset({"40P01", "40001"})
+"""PostgreSQL's codes for a deadlock and for a transaction that must be repeated."""
 R = TypeVar("R", bound="type[Resource]")
 V = TypeVar("V")
 
@@ -59,7 +62,6 @@ class Operation:
     query: type[BaseModel] | None
     view: Any
     status: int
-    internal: bool
     for_pages: bool
 
     def expects(self, url: str) -> set[str]:
@@ -74,12 +76,12 @@ class Operation:
 
 
 def operation(
-    name: str, *, allow: Rule, status: int | None = None, internal: bool = False, for_pages: bool = False
+    name: str, *, allow: Rule, status: int | None = None, for_pages: bool = False
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declare the method's public name (Quay's operationId) and who may call it.
 
-    `status` of success; by default 200, or 204 for `-> None`. `internal`: left out of the public Swagger document.
-    `for_pages`: a browser may load it without X-Requested-With.
+    `status` of success; by default 200, or 204 for `-> None`. `for_pages`: a browser may load it without
+    X-Requested-With.
     """
 
     def declare(method: Callable[..., Any]) -> Operation:
@@ -90,7 +92,7 @@ def operation(
         view = None if view is type(None) else view
         body, optional = _without_none(hints.get("body"))
         code = status or (204 if view is None else 200)
-        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, internal, for_pages)
+        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, for_pages)
 
     return declare
 
@@ -162,13 +164,24 @@ def _bind(op: Operation) -> Callable[..., Response]:
     def handle(self: Resource, **args: Any) -> Response:
         try:
             return _serve(op, self, args)
-        except IntegrityError as exc:
-            raise Conflict("Somebody changed the same thing at the same moment; look again and repeat") from exc
-        except OperationalError as exc:
-            raise Upstream("The database does not answer; try again in a moment") from exc
+        except SQLAlchemyError as exc:
+            if _collided(exc):
+                raise Conflict("Somebody changed the same thing at the same moment; look again and repeat") from exc
+            if isinstance(exc, OperationalError):
+                raise Upstream("The database does not answer; try again in a moment") from exc
+            raise
 
     handle.__doc__ = op.method.__doc__
     return handle
+
+
+def _collided(error: SQLAlchemyError) -> bool:
+    """Whether another transaction made the same row, removed it meanwhile, or stood in the way of this one."""
+    if isinstance(error, OperationalError):
+        return getattr(error.orig, "sqlstate", None) in _COLLISIONS
+    if type(error) is InvalidRequestError:  # what refreshing a row that is gone raises, and what our own mistakes do
+        return str(error).startswith("Could not refresh instance")
+    return isinstance(error, (IntegrityError, StaleDataError, ObjectDeletedError))
 
 
 def _serve(op: Operation, resource: Resource, args: dict[str, Any]) -> Response:

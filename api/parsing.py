@@ -1,5 +1,6 @@
 """From what a client sent to typed objects, with messages that name the field and what was expected there."""
 
+import math
 from typing import Any, TypeVar
 
 from flask import request
@@ -16,17 +17,19 @@ _SHOWN_CHARACTERS = 60
 _SECRET_FIELDS = ("password", "token", "secret")
 
 
-def _without_nul(value: Any) -> None:
-    # PostgreSQL cannot store it, and no name or text has a use for it.
+def _refuse_unstorable(value: Any) -> None:
+    # PostgreSQL cannot store them, and nothing has a use for them.
     if isinstance(value, str) and "\0" in value:
         raise ValueError("the NUL character is not allowed")
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has none, but its readers take NaN and 1e999
+        raise ValueError("NaN and infinite numbers are not allowed")
     if isinstance(value, dict):
         for key, item in value.items():
-            _without_nul(key)
-            _without_nul(item)
+            _refuse_unstorable(key)
+            _refuse_unstorable(item)
     if isinstance(value, list):
         for item in value:
-            _without_nul(item)
+            _refuse_unstorable(item)
 
 
 class Body(BaseModel):
@@ -36,8 +39,8 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_nul(cls, data: Any) -> Any:
-        _without_nul(data)
+    def _check_all(cls, data: Any) -> Any:
+        _refuse_unstorable(data)
         return data
 
 
@@ -72,7 +75,7 @@ def parse_query(model: type[Parsed]) -> Parsed:
     """The query string as `model`; Invalid."""
     given = request.args.to_dict()
     try:
-        _without_nul(given)
+        _refuse_unstorable(given)
         return model.model_validate(given)
     except ValidationError as exc:
         raise Invalid(explain(exc)) from exc

@@ -123,12 +123,6 @@ def organization_shown(session: Session, caller: Identity, orgname: str) -> Orga
 
 
 @rule(scope="org:admin", gives="organization")
-def org_member(session: Session, caller: Identity, orgname: str) -> Organization:
-    """Members of any of the organization's teams."""
-    return access.member_organization(session, caller, orgname)
-
-
-@rule(scope="org:admin", gives="organization")
 def org_admin(session: Session, caller: Identity, orgname: str) -> Organization:
     """Administrators of the organization."""
     return access.administered_organization(session, caller, orgname)

@@ -97,20 +97,17 @@ def describe(
     parameters: Mapping[str, str],
     info: Schema,
     problem: type[BaseModel],
-    internal: bool,
 ) -> Schema:
     """The Swagger 2.0 document of the operations.
 
     `parameters`: what each URL parameter means; `info`: the members of the document that no operation decides;
-    `problem`: what every error answer looks like; `internal`: internal operations too.
+    `problem`: what every error answer looks like.
     """
     definitions: Schema = {}
     errors = _error_answers(_schema(problem, definitions, mode="serialization"))
     paths: dict[str, Schema] = {}
     for section in sections:
         for verb, url, op in section.operations:
-            if op.internal and not internal:
-                continue
             path = prefix + re.sub(r"<(?:[^:<>]+:)?(\w+)>", r"{\1}", url)
             entry = paths.setdefault(path, {"parameters": _path_parameters(url, parameters)})
             described = _operation(op, section.name, definitions)

@@ -3,7 +3,6 @@
 import os
 import re
 import uuid
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -18,10 +17,8 @@ from config.secrets import ensure_secrets
 from config.settings import Settings
 from registry import v2
 from registry.services import open_services
+from registry.v2.errors import answer_http
 from web import health, metrics, pages
-
-if TYPE_CHECKING:
-    pass
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
@@ -64,4 +61,6 @@ def _nothing_there(error: HTTPException) -> Response | HTTPException:
     """Answer what no surface's own handler has seen, a path that does not exist above all, as the surface would."""
     if request.path.startswith("/api/v1/"):
         return answer_error(error)
+    if request.path.startswith("/v2/"):
+        return answer_http(error)
     return error

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from cli.options import Refused, admin_password_file
 from config.settings import Settings
 from models.access import Identity
+from models.errors import Conflict
 from models.migrate import pending, upgrade
 from models.opening import open_database
 from models.session import Database
@@ -71,8 +72,16 @@ def create_first_admin(settings: Settings, database: Database) -> bool:
     _keep(file, password)
     try:
         with database.write() as session:
-            create_user(session, ADMIN, email=None, password=password, superuser=True, actor=OPERATOR)
-    except IntegrityError:  # another process that shares the database was first
+            create_user(
+                session,
+                ADMIN,
+                email=None,
+                password=password,
+                superuser=True,
+                tag_expiration_s=settings.default_tag_expiration_s,
+                actor=OPERATOR,
+            )
+    except (Conflict, IntegrityError):  # another process that shares the database was first
         file.unlink()
         return False
     return True

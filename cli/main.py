@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import ConfigOption, DataOption, Refused, settings_from
+from cli.options import ConfigOption, DataOption, Refused, checked_settings, settings_from
 from config.load import FILE_VARIABLE, ConfigError
 
 app = typer.Typer(
@@ -172,9 +172,7 @@ def audit_quota(
 @config_group.command("check")
 def check_config(file: Annotated[Path, typer.Argument(help="The YAML file to check.", show_default=False)]) -> None:
     """Tell everything that is wrong with a configuration file, DRYDOCK_* variables included."""
-    from config.load import load_settings
-
-    load_settings(file, os.environ)
+    checked_settings(file)
     typer.echo(f"{file} is a valid configuration.")
 
 

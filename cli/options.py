@@ -1,14 +1,16 @@
 """Options that several commands share, and the settings they lead to."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from config.load import FILE_VARIABLE, load_settings
+from config.load import FILE_VARIABLE, ConfigError, Problem, load_settings
 from config.secrets import ensure_secrets
 from config.settings import Settings
+from storage.opening import check_storage
 
 ConfigOption = Annotated[
     Path | None,
@@ -30,7 +32,29 @@ class Refused(Exception):
 
 def settings_from(config: Path | None, data: Path | None, **overrides: object) -> Settings:
     """The settings with all secrets, made and kept if this is the first command on an embedded instance."""
-    return ensure_secrets(load_settings(config, os.environ, DATA=data, **overrides))
+    return ensure_secrets(checked_settings(config, DATA=data, **overrides))
+
+
+def checked_settings(config: Path | None, **overrides: object) -> Settings:
+    """The settings, of which all is right that can be known without looking elsewhere; ConfigError."""
+    settings = load_settings(config, os.environ, **overrides)
+    locations = settings.DISTRIBUTED_STORAGE_CONFIG.items()
+    problems = [_storage_problem(f"DISTRIBUTED_STORAGE_CONFIG.{name}", location) for name, location in locations]
+    if found := [problem for problem in problems if problem]:
+        raise ConfigError(found)
+    return settings
+
+
+def _storage_problem(key: str, location: tuple[str, Mapping[str, Any]]) -> Problem | None:
+    driver, parameters = location
+    message = "MemoryStorage is for tests: every process would have a store of its own"
+    try:
+        if driver != "MemoryStorage":
+            check_storage([driver, dict(parameters)])
+            return None
+    except ValueError as exc:
+        message = str(exc)
+    return Problem(key, None, "", message)
 
 
 def environ_of(settings: Settings, config: Path | None) -> dict[str, str]:

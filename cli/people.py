@@ -9,7 +9,15 @@ from models.users import create_user, get_user
 def add_user(settings: Settings, name: str, *, email: str, password: str, superuser: bool) -> None:
     """Create a user; DomainError tells why not."""
     with migrated(settings) as database, database.write() as session:
-        create_user(session, name, email=email, password=password, superuser=superuser, actor=OPERATOR)
+        create_user(
+            session,
+            name,
+            email=email,
+            password=password,
+            superuser=superuser,
+            tag_expiration_s=settings.default_tag_expiration_s,
+            actor=OPERATOR,
+        )
 
 
 def add_token(settings: Settings, username: str, scopes: str) -> str:

@@ -24,7 +24,6 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-WATCHED = STOPS | {signal.SIGCHLD}
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
@@ -66,17 +65,20 @@ class Supervisor:
     def __init__(self) -> None:
         self._processes: list[Process] = []
         self._mask: set[signal.Signals] = set()
+        # What whoever started this process had it ignore (`nohup`, `&` in a script) stays ignored.
+        ignored = {stop for stop in STOPS if signal.getsignal(stop) is signal.SIG_IGN}
+        self._watched = (STOPS | {signal.SIGCHLD}) - ignored
 
     def __enter__(self) -> Self:
         # Blocked signals wait to be asked for, so none arrives between looking and sleeping.
-        self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED))  # type: ignore[arg-type]
+        self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, self._watched))  # type: ignore[arg-type]
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._end_all()
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-        while signal.sigtimedwait(WATCHED, 0):
+        while signal.sigtimedwait(self._watched, 0):
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
@@ -88,7 +90,7 @@ class Supervisor:
 
     def wait(self, seconds: float | None) -> None:
         """Mind the processes for at most that long (None: until something happens); Stopped once asked to end."""
-        told = signal.sigtimedwait(WATCHED, self._until_due(seconds))
+        told = signal.sigtimedwait(self._watched, self._until_due(seconds))
         for process in self._processes:
             _look_after(process)
         _end_adopted(self._pids())

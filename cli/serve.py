@@ -4,6 +4,7 @@ import os
 import select
 import shutil
 import socket
+import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def _serve(
     if settings.redis_url is None:
         environ["DRYDOCK_REDIS_URL"] = _start_redis(supervisor, folder, stack)
     # The web processes import while the database is prepared, and answer when the gate opens: its other end closes.
-    waiting, gate = os.pipe()
+    waiting, closing = os.pipe()
+    gate = stack.enter_context(os.fdopen(closing, "wb"))  # closed in any case: behind it, nobody hears that it is over
     fds = {"_DRYDOCK_LISTEN_FD": str(listener.fileno()), "_DRYDOCK_GATE_FD": str(waiting)}
     supervisor.start(Process("web", web_command(), environ | fds, fds=(listener.fileno(), waiting)))
     preparing = supervisor.start(Process("prepare", role_command("prepare"), environ, once=True))
@@ -51,7 +53,7 @@ def _serve(
         supervisor.wait(None)
     if preparing.returncode != 0:
         return 1  # it has said why
-    os.close(gate)
+    gate.close()
     workers = settings.BUILD_WORKERS if settings.FEATURE_BUILD_SUPPORT else 0
     for number in range(1, workers + 1):
         supervisor.start(Process(f"worker {number}", role_command("worker"), environ))
@@ -105,7 +107,9 @@ def _welcome(settings: Settings, *, first_start: bool) -> str:
     login, rows = f"docker login {settings.SERVER_HOSTNAME}", [("data folder", str(settings.data))]
     if file.exists():
         login += f" --username admin --password-stdin < {file}"
-        told = f"{file.read_text(encoding='ascii').strip()}, kept in {file}" if first_start else f"in {file}"
+        told = f"in {file}"
+        if first_start and sys.stdout.isatty():  # elsewhere it would stay, in a file or the log of a container
+            told = f"{file.read_text(encoding='ascii').strip()}, kept {told}"
         rows.append(("password of admin", told))
     rows.append(("log in", login))
     if settings.FEATURE_BUILD_SUPPORT:

@@ -10,7 +10,9 @@ import re
 import socket
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
@@ -21,6 +23,8 @@ from registry.v2.hot import HotAnswer, HotPath, HotRequest
 log = logging.getLogger(__name__)
 
 LONGEST_HEAD = 16 << 10
+HEAD_S = 10.0
+"""How long a client may take for a request's line and headers; it holds a thread meanwhile, be it byte by byte."""
 _LINE = re.compile(rb"(GET|HEAD) (/v2/[A-Za-z0-9._:/+-]*)(?:\?([A-Za-z0-9._:/=&%+-]*))? HTTP/1\.1")
 _HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
@@ -34,6 +38,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     hot: HotPath | None = None
     proxies: int = 0
 
+    def init_process(self) -> None:
+        self._heads: dict[TConn, float] = {}  # whose head a thread is reading, and until when it may
+        super().init_process()
+
     def load_wsgi(self) -> None:
         super().load_wsgi()
         registry = self.wsgi.extensions["drydock.registry"]
@@ -46,6 +54,27 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().run()
         finally:
             self._registry.pulls.close()
+
+    def handle(self, conn: TConn) -> Any:
+        """Serve a request, as gunicorn does; in a thread."""
+        self._heads[conn] = time.monotonic() + HEAD_S
+        try:
+            return super().handle(conn)
+        finally:
+            self._heads.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        self._heads.pop(conn, None)  # the head is here; the body has all the time that it keeps coming
+        return super().handle_request(req, conn)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """At least once a second, in the main thread: end the heads that take too long."""
+        super().wait_for_and_dispatch_events(timeout)
+        now = time.monotonic()
+        for conn, until in list(self._heads.items()):
+            if now >= until:
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)  # its thread reads the end, and closes
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Answer in place if that is possible; else as gunicorn does."""

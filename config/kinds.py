@@ -15,6 +15,8 @@ from config.units import parse_duration, parse_size
 
 SECRET_LENGTH = 32
 """Fewest characters of a key that signs or encrypts."""
+LONGEST_S = 2**31 - 1
+"""Most seconds of a duration: the database keeps them in 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _size(value: object) -> object:
 
 
 def _duration(text: str) -> str:
-    parse_duration(text)
+    _require(parse_duration(text).total_seconds() <= LONGEST_S)
     return text
 
 
@@ -139,7 +141,7 @@ Size = Annotated[
     Field(ge=1),
     Kind("size", "a number of bytes, at least 1, or a size such as 512K, 64M, 20G or 1T"),
 ]
-_DURATION = Kind("duration", "a time such as 30s, 90m, 12h, 1d, 2w or 1y")
+_DURATION = Kind("duration", "a time such as 30s, 90m, 12h, 1d, 2w or 1y, at most 68y")
 Duration = Annotated[str, AfterValidator(_duration), _DURATION]
 Durations = Annotated[
     Sequence[Duration], Kind("list of durations", "a list of times such as [1d, 2w]", _DURATION.expected)

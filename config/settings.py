@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
@@ -142,9 +141,9 @@ class Settings(BuildKeys, RepositoryKeys, AccessKeys, SecretKeys, RedisKeys, Sto
         return self.BUILD_ENGINE_URL or _DOCKER_SOCKET
 
     @property
-    def default_tag_expiration(self) -> timedelta:
-        """How long a deleted tag can be restored in a namespace that chose nothing."""
-        return parse_duration(self.DEFAULT_TAG_EXPIRATION)
+    def default_tag_expiration_s(self) -> int:
+        """For how many seconds a deleted tag can be restored in a namespace that chose nothing."""
+        return int(parse_duration(self.DEFAULT_TAG_EXPIRATION).total_seconds())
 
     @property
     def secret_key(self) -> SecretStr:

@@ -1,5 +1,7 @@
 """Organizations: create, change, remove, and who belongs to them."""
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 
 from models import audit
@@ -9,22 +11,31 @@ from models.names import check_email, check_namespace
 from models.removal import remove_account
 from models.session import Session
 from models.tables import Account, Organization, Team, TeamMember, User
+from models.tables.accounts import TWO_WEEKS_S
 
 OWNERS = "owners"
 """The team that every organization begins with."""
 
 
 def create_organization(
-    session: Session, name: str, *, owner: User, email: str | None, actor: Identity
+    session: Session,
+    name: str,
+    *,
+    owner: User,
+    email: str | None,
+    tag_expiration_s: int = TWO_WEEKS_S,
+    actor: Identity,
 ) -> Organization:
     """Create an organization whose team `owners` has `owner` in it. Invalid: name or address; Conflict: name taken.
 
-    Quay operation createOrganization.
+    `tag_expiration_s`: DEFAULT_TAG_EXPIRATION. Quay operation createOrganization.
     """
     check_namespace(name)
     if find_account(session, name) is not None:
         raise Conflict("A user or organization with this name already exists")
-    organization = Organization(name=name, email=check_email(email) if email else None)
+    organization = Organization(
+        name=name, email=check_email(email) if email else None, tag_expiration_s=tag_expiration_s
+    )
     session.add(organization)
     session.flush()
     owners = Team(organization_id=organization.id, name=OWNERS, role="admin")
@@ -75,9 +86,19 @@ def remove_organization(session: Session, organization: Organization, *, actor: 
     remove_account(session, organization)
 
 
+def lock_organizations(session: Session, ids: Collection[int]) -> None:
+    """Let nobody else change who administers these organizations until this transaction ends.
+
+    Two who leave at the same moment would else each count on the other to stay.
+    """
+    rows = select(Account.id).where(Account.id.in_(ids)).order_by(Account.id)
+    session.execute(rows.with_for_update(key_share=True))  # FOR NO KEY UPDATE: foreign keys to the rows do not wait
+
+
 def keep_an_administrator(session: Session, organization: Account, otherwise: str) -> None:
     """Refuse a change after which no user administers the organization: Conflict, with `otherwise` as its reason."""
     session.flush()
+    lock_organizations(session, [organization.id])
     administrators = (
         select(User.id)
         .join(TeamMember, TeamMember.account_id == User.id)

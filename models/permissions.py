@@ -7,7 +7,7 @@ from models import audit
 from models.access import Identity, find_account
 from models.errors import Invalid, NotFound
 from models.session import Session
-from models.tables import Account, Permission, Repository, Robot, Team, TeamMember
+from models.tables import Account, Permission, Repository, Robot, Team, TeamMember, User
 from models.tables.repositories import RepositoryRole
 
 
@@ -57,6 +57,11 @@ def _of_teams(repository: Repository) -> Select[Permission]:
     )
 
 
+def _find_user_or_robot(session: Session, name: str) -> Account | None:
+    account = find_account(session, name)
+    return account if isinstance(account, (User, Robot)) else None
+
+
 def put_user_permission(
     session: Session, repository: Repository, name: str, role: RepositoryRole, *, actor: Identity
 ) -> Permission:
@@ -64,7 +69,7 @@ def put_user_permission(
 
     Quay operation changeUserPermissions.
     """
-    account = find_account(session, name)
+    account = _find_user_or_robot(session, name)
     if account is None:
         raise Invalid(f"Invalid username: {name}")
     if isinstance(account, Robot) and account.owner_id != repository.namespace_id:
@@ -121,7 +126,7 @@ def list_transitive_roles(session: Session, repository: Repository, name: str) -
 
     Quay operation getUserTransitivePermission.
     """
-    account = find_account(session, name)
+    account = _find_user_or_robot(session, name)
     if account is None:
         raise NotFound("Not Found")
     teams = select(TeamMember.team_id).where(TeamMember.account_id == account.id)

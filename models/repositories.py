@@ -11,6 +11,7 @@ from models.access import (
     find_namespace,
     may_create_in,
     own_repositories,
+    sees_everything,
     visible_repositories,
 )
 from models.errors import Conflict, Invalid
@@ -76,7 +77,7 @@ def list_repositories(
         .limit(limit)
     )
     wanted = visible_repositories(caller) if only.public or only.starred else own_repositories(caller)
-    if caller.full_access:
+    if sees_everything(caller):
         wanted = visible_repositories(caller)
     query = query.where(wanted)
     if only.namespace is not None:

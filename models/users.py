@@ -6,10 +6,12 @@ from models import audit
 from models.access import Identity, find_account
 from models.errors import Conflict, Invalid, NotFound
 from models.names import check_email, check_namespace
+from models.organizations import lock_organizations
 from models.passwords import hash_password
 from models.removal import remove_account
 from models.session import Session
 from models.tables import Organization, Team, TeamMember, User
+from models.tables.accounts import TWO_WEEKS_S
 
 
 def create_user(
@@ -20,15 +22,18 @@ def create_user(
     password: str | None,
     superuser: bool = False,
     verified: bool = True,
+    tag_expiration_s: int = TWO_WEEKS_S,
     actor: Identity,
 ) -> User:
     """Create a user; without a password nobody can sign in as it. Invalid: name, address or password;
     Conflict: name or address is taken. Quay operations createNewUser and createInstallUser.
+
+    `tag_expiration_s`: DEFAULT_TAG_EXPIRATION.
     """
     check_namespace(name)
     if find_account(session, name) is not None:
         raise Conflict("The username already exists")
-    user = User(name=name, superuser=superuser, verified=verified)
+    user = User(name=name, superuser=superuser, verified=verified, tag_expiration_s=tag_expiration_s)
     if email is not None:
         user.email = _free_email(session, email)
     if password is not None:
@@ -62,7 +67,10 @@ def change_user(
     enabled: bool | None = None,
     actor: Identity,
 ) -> None:
-    """Change what is not None. Invalid, Conflict. Quay operation changeInstallUser."""
+    """Change what is not None. Invalid, Conflict. Quay operation changeInstallUser.
+
+    The only administrator of an organization cannot be disabled, no more than removed.
+    """
     if email is not None and email != user.email:
         user.email = _free_email(session, email)
         audit.record(session, "user_change_email", actor=actor, namespace=user, username=user.name, email=email)
@@ -73,6 +81,8 @@ def change_user(
     if enabled is not None and enabled != user.enabled:
         if user.id == actor.account_id:
             raise Invalid("enabled: you cannot disable your own account")
+        if not enabled:
+            _keep_administrators(session, user)
         user.enabled = enabled
         kind = "user_enable" if enabled else "user_disable"
         audit.record(session, kind, actor=actor, namespace=user, username=user.name)
@@ -82,9 +92,7 @@ def remove_user(session: Session, user: User, *, actor: Identity) -> None:
     """Remove the user with repositories, robots and tokens. Conflict if an organization would have no administrator."""
     if user.id == actor.account_id:
         raise Invalid("You cannot delete your own account this way")
-    orphan = _organization_administered_only_by(session, user)
-    if orphan is not None:
-        raise Conflict(f"{user.name} is the only administrator of organization {orphan.name}")
+    _keep_administrators(session, user)
     audit.record(session, "user_delete", actor=actor, namespace=user, username=user.name)
     session.flush()
     remove_account(session, user)
@@ -108,12 +116,15 @@ def _free_email(session: Session, email: str) -> str:
     return email
 
 
-def _organization_administered_only_by(session: Session, user: User) -> Organization | None:
-    mine = (
+def _keep_administrators(session: Session, user: User) -> None:
+    """Refuse what takes away the user if an organization would have no administrator: Conflict."""
+    administered = (
         select(Team.organization_id)
         .join(TeamMember, TeamMember.team_id == Team.id)
         .where(Team.role == "admin", TeamMember.account_id == user.id)
     )
+    mine = set(session.scalars(administered))
+    lock_organizations(session, mine)
     others = (
         select(Team.organization_id)
         .select_from(User)
@@ -121,6 +132,7 @@ def _organization_administered_only_by(session: Session, user: User) -> Organiza
         .join(Team, Team.id == TeamMember.team_id)
         .where(Team.role == "admin", User.id != user.id, User.enabled)
     )
-    return session.scalar(
-        select(Organization).where(Organization.id.in_(mine), Organization.id.not_in(others)).limit(1)
-    )
+    orphans = select(Organization.name).where(Organization.id.in_(mine), Organization.id.not_in(others))
+    orphan = session.scalar(orphans.order_by(Organization.name).limit(1))
+    if orphan is not None:
+        raise Conflict(f"{user.name} is the only administrator of organization {orphan}")

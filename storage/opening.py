@@ -27,13 +27,19 @@ def open_storage(config: list[Any], *, data: Path) -> StorageDriver:
     ValueError names what is wrong and what could be instead, and never repeats a parameter's value. StorageError
     if the store cannot be opened. A bucket is not looked at before it is used: `ping` tells whether it answers.
     """
+    driver, parameters = check_storage(config)
+    return driver.open(parameters, data)
+
+
+def check_storage(config: list[Any]) -> tuple[_Known, Parameters]:
+    """The driver and its parameters, without a look at the store they lead to; ValueError as `open_storage`."""
     match config:
         case [str(name), dict(parameters)]:
             driver = _KNOWN.get(name)
             if driver is None:
                 raise ValueError(f"there is no storage driver {name!r}; there are {', '.join(_KNOWN)}")
             _check(name, driver, parameters)
-            return driver.open(parameters, data)
+            return driver, parameters
         case _:
             raise ValueError(f"a storage is written as [driver, {{parameters}}]; the drivers are {', '.join(_KNOWN)}")
 
@@ -49,6 +55,15 @@ def _check(name: str, driver: _Known, parameters: Parameters) -> None:
     for key in driver.required:
         if parameters.get(key) in (None, ""):
             raise ValueError(f"{name} needs the parameter {key!r}; it knows {', '.join(known)}")
+    if name == "S3Storage":
+        _check_s3(parameters)
+
+
+def _check_s3(parameters: Parameters) -> None:
+    if "endpoint_url" in parameters and {"host", "port", "is_secure"} & parameters.keys():
+        raise ValueError("S3Storage takes endpoint_url, or host with port and is_secure, not both")
+    if ("s3_access_key" in parameters) != ("s3_secret_key" in parameters):
+        raise ValueError("S3Storage needs both s3_access_key and s3_secret_key, or neither to use the machine's role")
 
 
 def _local(parameters: Parameters, data: Path) -> StorageDriver:
@@ -60,10 +75,6 @@ def _memory(parameters: Parameters, data: Path) -> StorageDriver:
 
 
 def _s3(parameters: Parameters, data: Path) -> StorageDriver:
-    if "endpoint_url" in parameters and {"host", "port", "is_secure"} & parameters.keys():
-        raise ValueError("S3Storage takes endpoint_url, or host with port and is_secure, not both")
-    if ("s3_access_key" in parameters) != ("s3_secret_key" in parameters):
-        raise ValueError("S3Storage needs both s3_access_key and s3_secret_key, or neither to use the machine's role")
     return _bucket(
         parameters,
         bucket=parameters["s3_bucket"],

@@ -86,7 +86,8 @@ class Checks:
         try:
             known = self._known
             if known is None or time.monotonic() - known.at >= self._fresh_s:
-                known = self._known = _Known(time.monotonic(), self._run())
+                faults = self._run()
+                known = self._known = _Known(time.monotonic(), faults)  # from now, however long the look took
             return known.faults
         finally:
             self._looking.release()

@@ -68,7 +68,7 @@ class _Installation(Collector):
     def _from_database(self) -> list[Metric]:
         with self._services.database.read() as session:
             counted = jobs.count_open(session)
-            uploads = session.scalars(select(func.count()).select_from(Upload)).one()
+            uploads = session.scalars(select(func.count()).where(Upload.revision >= 0)).one()
         lengths = GaugeMetricFamily("drydock_jobs", "Jobs that wait and run.", labels=["queue", "state"])
         for queue, state in sorted(counted):
             lengths.add_metric([queue, state], counted[queue, state])

@@ -27,7 +27,7 @@ PARAMETERS: Mapping[str, str] = {
 
 
 class DiscoveryQuery(Query):
-    internal: bool = Field(False, description="Also describe the operations that only this product's pages use.")
+    internal: bool = Field(False, description="Accepted for clients that send it; no operation is internal")
 
 
 def describing(sections: Sequence[Section]) -> Section:
@@ -36,7 +36,7 @@ def describing(sections: Sequence[Section]) -> Section:
     everything = (section, *sections)
 
     @lru_cache(maxsize=4)
-    def document(title: str, scheme: str, host: str, internal: bool) -> Schema:
+    def document(title: str, scheme: str, host: str) -> Schema:
         info = {
             "host": host,
             "basePath": "/",
@@ -50,9 +50,7 @@ def describing(sections: Sequence[Section]) -> Section:
             },
             "securityDefinitions": {"bearer": _BEARER},
         }
-        return describe(
-            everything, prefix=PREFIX, parameters=PARAMETERS, info=info, problem=ProblemView, internal=internal
-        )
+        return describe(everything, prefix=PREFIX, parameters=PARAMETERS, info=info, problem=ProblemView)
 
     @section.at("/discovery")
     class Discovery(Resource):
@@ -60,9 +58,7 @@ def describing(sections: Sequence[Section]) -> Section:
         def get(self, query: DiscoveryQuery) -> dict[str, Any]:
             """List all operations of this API, as a Swagger 2.0 document."""
             settings = self.settings
-            return document(
-                settings.REGISTRY_TITLE, settings.PREFERRED_URL_SCHEME, settings.SERVER_HOSTNAME, query.internal
-            )
+            return document(settings.REGISTRY_TITLE, settings.PREFERRED_URL_SCHEME, settings.SERVER_HOSTNAME)
 
     return section
 

@@ -10,6 +10,8 @@ from api.v1.views import Moment
 EMPTY_LAYER = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
 EMPTY_LAYER_SIZE = 32
 """The gzipped empty layer that stands, as in Quay, for a step that changed no file."""
+MOST_STEPS = 1000
+"""Steps of a history that are shown; no image that can be run has so many layers."""
 
 
 class LayerView(View):
@@ -27,11 +29,11 @@ class LayerView(View):
 
 
 def describe_layers(manifest: Mapping[str, Any], config: Mapping[str, Any]) -> list[LayerView]:
-    """The layers from the lowest up, as manifest and config tell; a history that does not fit is left out."""
+    """The layers from the lowest up, as manifest and config tell; a history that does not fit or end is left out."""
     layers = [layer for layer in manifest.get("layers", ()) if isinstance(layer, dict)]
     history = config.get("history")
     steps = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
-    if sum(not step.get("empty_layer") for step in steps) != len(layers):
+    if len(steps) > MOST_STEPS or sum(not step.get("empty_layer") for step in steps) != len(layers):
         steps = [{} for _ in layers]
     return list(_describe(steps, iter(layers)))
 
@@ -40,13 +42,13 @@ def _describe(steps: list[dict[str, Any]], layers: Iterator[dict[str, Any]]) -> 
     empty: dict[str, Any] = {"digest": EMPTY_LAYER, "size": EMPTY_LAYER_SIZE}
     for index, step in enumerate(steps):
         layer = empty if step.get("empty_layer") else next(layers)
-        urls = layer.get("urls")
+        urls = _texts(layer.get("urls"))
         command = _text(step.get("created_by"))
         yield LayerView(
             index=index,
             compressed_size=layer.get("size"),
             is_remote=bool(urls),
-            urls=urls or None,
+            urls=urls,
             command=None if command is None else [command],
             comment=_text(step.get("comment")),
             author=_text(step.get("author")),
@@ -56,7 +58,14 @@ def _describe(steps: list[dict[str, Any]], layers: Iterator[dict[str, Any]]) -> 
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode(errors="replace").decode()  # JSON can name halves of characters, which nothing can show
+
+
+def _texts(value: Any) -> list[str] | None:
+    texts = [_text(each) for each in value] if isinstance(value, list) else []
+    return [text for text in texts if text] or None
 
 
 def _moment(value: Any) -> datetime | None:
@@ -64,6 +73,6 @@ def _moment(value: Any) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(value)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the second: in the year 1 or 9999, and elsewhere in another one
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

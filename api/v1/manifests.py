@@ -11,7 +11,7 @@ from api.rules import repo_read
 from api.v1.layers import LayerView, describe_layers
 from models import manifests
 from models.errors import NotFound, Upstream
-from models.tables import Manifest, Repository
+from models.tables import Repository
 from registry.blobs import find_blob
 from registry.errors import BlobUnknown
 from registry.names import Digest, Malformed, RepositoryName
@@ -19,7 +19,8 @@ from storage.driver import StorageError
 
 section = Section("manifest", __doc__)
 
-LARGEST_CONFIG = 4 * 1024 * 1024
+LARGEST_CONFIG = 1024 * 1024
+"""Bytes of a config that are read for its history."""
 
 
 class ManifestQuery(Query):
@@ -43,16 +44,15 @@ class RepositoryManifest(Resource):
     def get(self, repository: Repository, manifestref: str, query: ManifestQuery) -> ManifestView:
         """Show a manifest of the repository by its digest."""
         manifest = manifests.get_manifest(self.session, repository, _digest(manifestref))
-        data = manifest.content.decode()
-        document = json.loads(data)
-        layers = None if manifest.is_index else describe_layers(document, self.config_of(repository, document))
+        document = _object(manifest.content)
+        config = self.config_of(repository, document) if document and not manifest.is_index else {}
         return ManifestView(
             digest=manifest.digest,
             is_manifest_list=manifest.is_index,
-            manifest_data=data,
+            manifest_data=manifest.content.decode(errors="replace"),
             config_media_type=manifest.config_media_type,
-            layers_compressed_size=_layers_size(manifest, document),
-            layers=layers,
+            layers_compressed_size=manifest.image_size,
+            layers=None if manifest.is_index else describe_layers(document, config),
         )
 
     def config_of(self, repository: Repository, document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -62,16 +62,21 @@ class RepositoryManifest(Resource):
             blob = find_blob(self.session, name, Digest.parse(str(document["config"]["digest"])))
             if blob.size > LARGEST_CONFIG:
                 return {}
-            config = json.loads(self.services.storage.read(blob.path))
-        except (BlobUnknown, ValueError, RecursionError):
+            self.session.commit()  # there is nothing to write: the store may be slow, and others need the connection
+            return _object(self.services.storage.read(blob.path))
+        except (BlobUnknown, Malformed):
             return {}
         except StorageError as exc:
             raise Upstream("The store does not give the image's config; try again in a moment") from exc
-        return config if isinstance(config, dict) else {}
 
 
-def _layers_size(manifest: Manifest, document: Mapping[str, Any]) -> int:
-    return 0 if manifest.is_index else sum(int(layer.get("size", 0)) for layer in document.get("layers", ()))
+def _object(content: bytes) -> dict[str, Any]:
+    """The JSON object; an empty one if it is none that can be read."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _digest(text: str) -> str:

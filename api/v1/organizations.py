@@ -84,7 +84,14 @@ class Organizations(Resource):
     def post(self, user: User, body: NewOrganization) -> str:
         """Create a new organization."""
         email = body.email or body.contact_email
-        organizations.create_organization(self.session, body.name, owner=user, email=email, actor=self.caller)
+        organizations.create_organization(
+            self.session,
+            body.name,
+            owner=user,
+            email=email,
+            tag_expiration_s=self.settings.default_tag_expiration_s,
+            actor=self.caller,
+        )
         return "Created"
 
 

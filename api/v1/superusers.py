@@ -95,7 +95,14 @@ class InstallationUsers(_Users):
     def post(self, body: NewUser) -> CreatedUser:
         """Creates a new user, with a random password."""
         password = new_token(PASSWORD_LENGTH)
-        user = users.create_user(self.session, body.username, email=body.email, password=password, actor=self.caller)
+        user = users.create_user(
+            self.session,
+            body.username,
+            email=body.email,
+            password=password,
+            tag_expiration_s=self.settings.default_tag_expiration_s,
+            actor=self.caller,
+        )
         return CreatedUser(username=user.name, email=user.email, password=password)
 
 

@@ -58,3 +58,11 @@ def test_killed_it_takes_everything_along_and_can_start_again_on_its_data(data: 
         wait_until(lambda: "Drydock serves at" in server.said(), seconds=5)
         assert (data / "admin-password").read_text() == password
         assert password.strip() not in server.said()
+
+
+def test_a_start_that_fails_ends_the_web_processes_without_force(data: Path) -> None:
+    data.mkdir()
+    (data / "drydock.db").write_text("no database, but long enough to look at: " * 100)
+    with running(data) as server:
+        assert server.popen.wait(20) == 1
+        assert "is killed" not in server.said()

@@ -66,7 +66,8 @@ def test_the_admin_can_log_in_with_the_password_that_only_its_owner_may_read(ser
     assert auth(server, "admin", "something else").status_code == 401
     for name in ("admin-password", "secrets.yaml"):
         assert stat.S_IMODE((server.data / name).stat().st_mode) == 0o600
-    assert admin_password(server) in server.said()
+    assert str(server.data / "admin-password") in server.said()
+    assert admin_password(server) not in server.said()  # what is said goes into a file here
 
 
 def test_a_second_start_on_the_same_data_is_refused_in_a_sentence(server: Serving) -> None:

@@ -5,7 +5,9 @@ from typing import Literal
 
 import pytest
 from flask import Blueprint, Flask
+from psycopg.errors import DeadlockDetected
 from pydantic import Field
+from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 
 from api.endpoint import Answer, Body, Query, Resource, Section, View, operation
@@ -14,8 +16,9 @@ from api.swagger import SwaggerApi
 from api.v1.errors import answer_error
 from models.audit import record
 from models.errors import Invalid, TooMany, Upstream
-from models.tables import LogEntry, Organization, User
+from models.tables import Account, LogEntry, Organization, User
 from registry.services import Services
+from tests.factories.accounts import make_user
 from tests.factories.api import Api
 
 
@@ -71,6 +74,9 @@ class Trouble(Resource):
             "wait": self.wait,
             "upstream": self.upstream,
             "database": self.database,
+            "gone": self.gone,
+            "removed": self.removed,
+            "deadlock": self.deadlock,
             "bug": self.bug,
         }
         troubles[kind]()
@@ -84,6 +90,22 @@ class Trouble(Resource):
 
     def database(self) -> None:
         raise OperationalError("SELECT", {}, ConnectionError("nowhere"))
+
+    def gone(self) -> None:
+        self.session.refresh(self.robbed())
+
+    def removed(self) -> None:
+        self.robbed().company = "Acme"
+        self.session.flush()
+
+    def robbed(self) -> User:
+        """A user whose row is gone, unknown to the session."""
+        user = make_user(self.session, "shortly")
+        self.session.run(delete(Account).where(Account.id == user.id))
+        return user
+
+    def deadlock(self) -> None:
+        raise OperationalError("UPDATE", {}, DeadlockDetected("both wait"))
 
     def bug(self) -> None:
         raise ValueError("a secret detail")
@@ -136,6 +158,8 @@ def test_an_answer_may_have_headers(api: Api) -> None:
         ({"name": "Tom", "legs": -1}, "legs: expected at least 0, got -1"),
         ({"name": "Tom", "tail": 1}, "tail: there is no such field"),
         ({"name": "T\0"}, "body: the NUL character is not allowed"),
+        ({"name": "Tom", "legs": float("inf")}, "body: NaN and infinite numbers are not allowed"),
+        ({"name": ["Tom", float("nan")]}, "body: NaN and infinite numbers are not allowed"),
         ({"legs": True, "kind": {}}, "name: this field is required; "),
     ],
 )
@@ -217,6 +241,9 @@ def test_a_missing_slash_redirects(api: Api) -> None:
         ("wait", 429, "too_many_requests"),
         ("upstream", 503, "downstream_issue"),
         ("database", 503, "downstream_issue"),
+        ("gone", 400, "invalid_request"),
+        ("removed", 400, "invalid_request"),
+        ("deadlock", 400, "invalid_request"),
         ("bug", 500, "internal_error"),
     ],
 )

@@ -3,8 +3,14 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from models.session import Database
+from models.tables import Account
+from models.users import get_user
+from registry.names import RepositoryName
+from registry.repositories import ensure_writable
+from tests.factories.accounts import identity_of
 from tests.factories.api import Api, make_app, make_services
 from tests.factories.world import make_world
 
@@ -51,3 +57,15 @@ def test_addresses_in_answers_are_those_of_the_installation(closed: Api) -> None
     problem = closed.get("/user/")
     assert problem.body["type"] == "https://registry.example:8443/api/v1/error/invalid_token"
     assert problem.headers["WWW-Authenticate"] == 'Bearer realm="registry.example:8443"'
+
+
+def test_who_is_new_keeps_deleted_tags_for_as_long_as_is_configured(database: Database, tmp_path: Path) -> None:
+    api = Api(make_app(make_services(database, tmp_path, DEFAULT_TAG_EXPIRATION="1d", CREATE_NAMESPACE_ON_PUSH=True)))
+    api.post("/superuser/users/", {"username": "ann", "email": "ann@example.com"}, by="root")
+    api.post("/organization/", {"name": "new"}, by="ann")
+    with database.read() as session:
+        ann = identity_of(get_user(session, "ann"))
+    ensure_writable(database, api.services.settings, RepositoryName.parse("pushed/app"), actor=ann)
+    with database.read() as session:
+        kept = select(Account.tag_expiration_s).where(Account.name.in_(["ann", "new", "pushed"]))
+        assert list(session.scalars(kept)) == [86400] * 3

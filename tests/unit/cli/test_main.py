@@ -126,6 +126,28 @@ def test_a_configuration_is_checked_and_all_problems_are_told(drydock: Command, 
     assert drydock("config", "check", str(tmp_path / "absent.yaml")).code == 1
 
 
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("[FakeStorage, {}]", "there is no storage driver 'FakeStorage'"),
+        ("[S3Storage, {bucket: b}]", "S3Storage does not know the parameter 'bucket'"),
+        ("[S3Storage, {s3_bucket: b, s3_access_key: hidden}]", "S3Storage needs both"),
+        ("[MemoryStorage, {}]", "MemoryStorage is for tests"),
+    ],
+)
+def test_a_store_that_cannot_be_is_told_before_anything_starts(
+    drydock: Command, tmp_path: Path, location: str, told: str
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(f"DISTRIBUTED_STORAGE_CONFIG: {{here: {location}}}\n")
+
+    for arguments in (("config", "check", str(bad)), ("gc", "--config", str(bad))):
+        done = drydock(*arguments)
+        assert (done.code, len(done.err.splitlines())) == (1, 1)
+        assert done.err.startswith(f"DISTRIBUTED_STORAGE_CONFIG.here: {told}")
+        assert "hidden" not in done.err
+
+
 def test_the_configuration_can_be_named_before_the_command_or_after_it(drydock: Command, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("NOPE: 1\n")

@@ -14,10 +14,12 @@ from cli.processes import GRACE_S, LAST_GRACE_S
 ROOT = Path(__file__).parents[3]
 
 PROGRAM = """
-import logging, os, sys, time
+import logging, os, signal, sys, time
 from cli import processes
 from cli.processes import Process, Stopped, Supervisor
 processes.GRACE_S = float(sys.argv[3])
+for name in sys.argv[4:]:
+    signal.signal(signal.Signals[name], signal.SIG_IGN)
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
 try:
     with Supervisor() as supervisor:
@@ -30,9 +32,11 @@ except Stopped:
 """
 
 
-def supervise(script: str, seconds: float, grace: float = GRACE_S) -> "subprocess.Popen[str]":
+def supervise(
+    script: str, seconds: float, grace: float = GRACE_S, ignored: signal.Signals | None = None
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, script, str(seconds), str(grace)],
+        [sys.executable, "-c", PROGRAM, script, str(seconds), str(grace), *([ignored.name] if ignored else [])],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -80,6 +84,18 @@ def test_a_signal_stops_it_and_what_does_not_listen_is_killed(tmp_path: Path) ->
     assert out.splitlines()[-1] == "stopped"
     assert popen.returncode == 0
     assert not alive(pid)
+
+
+def test_a_signal_that_was_ignored_from_the_start_stays_ignored(tmp_path: Path) -> None:
+    child = tmp_path / "pid"
+    popen = supervise(f"echo $$ > {child}; exec sleep 30", 30, ignored=signal.SIGHUP)
+    wait_for(child)
+    popen.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        popen.wait(0.2)
+    popen.send_signal(signal.SIGINT)
+    out, _ = popen.communicate(timeout=10)
+    assert out.splitlines()[-1] == "stopped"
 
 
 def test_what_does_not_listen_is_killed_within_five_seconds() -> None:

@@ -118,7 +118,7 @@ def test_docker_host_is_the_engine_unless_one_is_configured() -> None:
         ),
         (
             "DEFAULT_TAG_EXPIRATION: 2024-01-01",
-            "1: DEFAULT_TAG_EXPIRATION: expected a time such as 30s, 90m, 12h, 1d, 2w or 1y, got a date",
+            "1: DEFAULT_TAG_EXPIRATION: expected a time such as 30s, 90m, 12h, 1d, 2w or 1y, at most 68y, got a date",
         ),
         (
             "OUTBOUND_ALLOWED_PRIVATE_HOSTS: [git, 10.0.0.5/8]",
@@ -314,3 +314,9 @@ def test_a_wrong_secret_is_told_by_its_type(errors: Errors) -> None:
         "config.yaml:1: SECRET_KEY: expected text of at least 32 characters, in quotes, got text",
         "config.yaml:2: DATABASE_SECRET_KEY: expected text of at least 32 characters, in quotes, got a whole number",
     ]
+
+
+def test_a_duration_fits_the_database(errors: Errors) -> None:
+    assert errors("TAG_EXPIRATION_OPTIONS: [2w, 68y]") == []
+    (problem,) = errors("TAG_EXPIRATION_OPTIONS: [2w, 69y]")
+    assert "at most 68y, got '69y'" in problem

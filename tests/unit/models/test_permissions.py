@@ -1,5 +1,7 @@
 """Permissions and robots: who may be given what."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -17,6 +19,7 @@ from models.permissions import (
     remove_team_permission,
     remove_user_permission,
 )
+from models.repositories import Filter, list_repositories, list_repository_names
 from models.robots import (
     MAX_METADATA,
     clear_token,
@@ -28,6 +31,7 @@ from models.robots import (
     regenerate_token,
     remove_robot,
 )
+from models.scopes import parse_scopes
 from models.session import Database, Session
 from models.tables import LogEntry, Organization, Repository, Robot
 from models.teams import add_member, find_team
@@ -85,6 +89,24 @@ def test_permissions_have_to_make_sense(session: Session, callers: dict[str, Ide
     for repository, name in ((app, "nosuchteam"), (own, "members")):
         with pytest.raises(Invalid):
             put_team_permission(session, repository, name, "read", actor=owner)
+
+
+def test_an_organization_is_no_user(session: Session, callers: dict[str, Identity], app: Repository) -> None:
+    own = make_repository(session, "owner/own", actor=callers["owner"])
+    with pytest.raises(Invalid, match="Invalid username: acme"):
+        put_user_permission(session, own, "acme", "read", actor=callers["owner"])
+    with pytest.raises(NotFound):
+        list_transitive_roles(session, own, "acme")
+
+
+@pytest.mark.parametrize(("scopes", "seen"), [(None, 1), ("repo:read", 1), ("super:user", 0)])
+def test_full_access_ends_where_the_scopes_of_the_token_end(
+    session: Session, callers: dict[str, Identity], app: Repository, scopes: str | None, seen: int
+) -> None:
+    caller = replace(callers["almighty"], scopes=parse_scopes(scopes) if scopes else None)
+    for only in (Filter(), Filter(public=True)):
+        assert list_repositories(session, caller, only).count(app) == seen
+    assert list_repository_names(session, caller, limit=100).count("acme/app") == seen
 
 
 def test_permissions_are_listed_by_name(session: Session, callers: dict[str, Identity], app: Repository) -> None:

@@ -81,6 +81,19 @@ def test_the_only_administrator_of_an_organization_stays(session: Session, calle
         get_user(session, "acme+robot")
 
 
+def test_the_only_administrator_of_an_organization_cannot_be_disabled(
+    session: Session, callers: dict[str, Identity]
+) -> None:
+    owner = get_user(session, "owner")
+    with pytest.raises(Conflict, match="owner is the only administrator of organization acme"):
+        change_user(session, owner, enabled=False, actor=callers["root"])
+    assert owner.enabled
+    owners = session.scalars(select(Team).where(Team.name == "owners")).one()
+    add_member(session, owners, "stranger", actor=callers["owner"])
+    change_user(session, owner, enabled=False, actor=callers["root"])
+    assert not owner.enabled
+
+
 def test_a_robot_does_not_count_as_administrator(session: Session, callers: dict[str, Identity]) -> None:
     owners = session.scalars(select(Team).where(Team.name == "owners")).one()
     add_member(session, owners, "acme+robot", actor=callers["owner"])

@@ -74,5 +74,19 @@ def test_a_result_does_not_stand_for_long() -> None:
     assert len(asked) == 2
 
 
+def test_a_result_that_took_long_stands_as_long_as_any_other() -> None:
+    asked: list[int] = []
+
+    def slow() -> None:
+        asked.append(1)
+        time.sleep(0.03)
+
+    checks = Checks({"a": slow}, fresh_s=0.02)
+    checks.look()
+    checks.look()
+
+    assert len(asked) == 1
+
+
 def test_the_scheduler_is_looked_for_where_it_shows_itself() -> None:
     assert SCHEDULER_KEY == LOCK_KEY

@@ -4,6 +4,9 @@ from flask import Flask
 
 from models import metrics as counters
 from models.session import Database
+from models.tables import Repository, Upload
+from registry.upload_rows import ENDED
+from tests.factories.accounts import make_user
 from tests.factories.api import make_services
 from web import health, metrics, pages
 
@@ -30,6 +33,20 @@ def test_metrics_say_what_does_not_answer_and_show_the_rest(database: Database, 
     assert 'drydock_blob_bytes_total{direction="in"}' in shown
     assert 'method="other"' in shown
     assert "INVENTED" not in shown
+
+
+def test_uploads_that_have_ended_are_not_counted(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        namespace = make_user(session, "ann")
+        repository = Repository(namespace=namespace, name="app", is_public=False)
+        session.add(repository)
+        session.flush()
+        session.add_all(
+            Upload(repository_id=repository.id, path=f"uploads/{revision}", state={}, revision=revision)
+            for revision in (0, 3, ENDED)
+        )
+
+    assert "drydock_uploads 2.0" in metrics.collect(make_services(database, tmp_path)).decode()
 
 
 def test_unwell_answers_503_in_quays_shape(database: Database, tmp_path: Path) -> None:
