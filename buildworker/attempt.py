@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildworker import scratch
 from buildworker.archive import Limits, unpack
 from buildworker.builder import Credentials, Engine, PullFailed, PushFailed, Registries
 from buildworker.dockerfile import Source, base_images, locate, step_count
@@ -29,6 +30,8 @@ LABEL = "drydock.job"
 """On everything that a build makes on the engine: the job's uuid."""
 PUSH_TRIES = 3
 PUSH_PAUSE_S = 1.0
+_ARCHIVE = "archive"
+_TREE = "tree"
 
 
 class SourceFailed(DomainError):
@@ -77,6 +80,11 @@ class Attempt:
         finally:
             self._forget(image)
 
+    def clear_folder(self) -> None:
+        """Remove the source, which nothing needs any more."""
+        scratch.remove(self._work.folder, _TREE)
+        (self._work.folder / _ARCHIVE).unlink(missing_ok=True)
+
     def _enter(self, phase: str) -> None:
         with self._work.runtime.database.write() as session:
             standing = jobs.set_phase(session, self._work.lease, phase)
@@ -94,7 +102,7 @@ class Attempt:
         self._engine.remove_by_label(LABEL, self._work.lease.uuid)
 
     def _fetch(self) -> Source:
-        archive = self._work.folder / "archive"
+        archive = self._work.folder / _ARCHIVE
         outbound = Outbound(self._settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
         try:
             got = download(
@@ -111,7 +119,7 @@ class Attempt:
                 raise
             raise SourceFailed(exc.detail) from exc
         self._log.output(f"Archive: {got.size} bytes, sha256:{got.sha256}")
-        tree = self._work.folder / "tree"
+        tree = self._work.folder / _TREE
         tree.mkdir()
         limits = Limits(self._settings.BUILD_MAX_UNPACKED_BYTES, self._settings.BUILD_MAX_ARCHIVE_ENTRIES, self._left())
         unpack(archive, tree, limits, cancelled=self._ended)

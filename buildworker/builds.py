@@ -55,16 +55,22 @@ def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = N
     """
     lifetime = timedelta(seconds=runtime.settings.BUILD_MAX_SECONDS) + _TOKEN_SPARE
     with runtime.database.write() as session:
+        if not jobs.heartbeat(session, lease):
+            log.warning("build %s was taken over by another worker before this one began", lease.uuid)
+            return
         order = take_order(session, lease.uuid, lifetime=lifetime)
         if order is None:
             jobs.finish(session, lease, "cancelled", error="The repository was removed.")
             return
     begun = time.monotonic()
-    with scratch.folder(runtime.scratch, lease.uuid) as folder, Lookout(runtime, lease, stop) as lookout:
+    name = scratch.name_for(lease.uuid, lease.owner)
+    with scratch.folder(runtime.scratch, name) as folder, Lookout(runtime, lease, stop) as lookout:
         engine = engine or DockerEngine(runtime.settings.build_engine_url)
         work = Work(runtime, lease, order, _open_log(runtime, order, folder), lookout, engine, folder)
         attempt = Attempt(work)
         outcome = _carried_out(attempt, work)
+        if outcome.error:
+            attempt.clear_folder()  # or a full disk would have no room for the records either
         result = _Conclusion(work, attempt).draw(outcome)
     if result:
         metrics.build_finished(runtime.redis, result, time.monotonic() - begun)
@@ -136,10 +142,11 @@ class _Conclusion:
 
         def release() -> JobResult | None:
             with self._runtime.database.write() as session:
-                withdraw_token(session, self._lease.uuid)
-                if jobs.release(session, self._lease, delay=delay, refund=refund):
-                    return None
-                return jobs.finish(session, self._lease, "cancelled")
+                released = jobs.release(session, self._lease, delay=delay, refund=refund)
+                recorded = None if released else jobs.finish(session, self._lease, "cancelled")
+                if released or recorded:
+                    withdraw_token(session, self._lease.uuid)
+                return recorded
 
         return _insist(release)
 
@@ -153,10 +160,12 @@ class _Conclusion:
 
         def finish() -> JobResult | None:
             with self._runtime.database.write() as session:
-                digest = self._attempt.image_digest
-                record_result(session, self._lease.uuid, status=self._log.status, image_digest=digest)
-                withdraw_token(session, self._lease.uuid)
-                return jobs.finish(session, self._lease, result, phase=phase, error=outcome.error)
+                recorded = jobs.finish(session, self._lease, result, phase=phase, error=outcome.error)
+                if recorded:  # or the token and the result are another worker's
+                    digest = self._attempt.image_digest
+                    record_result(session, self._lease.uuid, status=self._log.status, image_digest=digest)
+                    withdraw_token(session, self._lease.uuid)
+                return recorded
 
         recorded = _insist(finish)
         if recorded is None:
@@ -221,20 +230,24 @@ def archive_forgotten(runtime: Runtime) -> None:
 
 def clean_up(runtime: Runtime, *, engine: Engine | None = None) -> None:
     """Remove what builds whose process died left in this worker's data folder and on its engine."""
-    for uuid in scratch.abandoned(runtime.scratch):
-        with runtime.database.read() as session:
-            goes_on = uuid in jobs.owners(session)
-        if goes_on:  # with another data folder, but perhaps on the same engine
-            scratch.remove(runtime.scratch, uuid)
-        else:
-            remove_traces(runtime, uuid, engine=engine)
+    for name in scratch.abandoned(runtime.scratch):
+        remove_left(runtime, name, engine=engine)
 
 
-def remove_traces(runtime: Runtime, uuid: str, *, engine: Engine | None = None) -> None:
-    """Remove what a build that nobody works on left here. The folder stays as a reminder while the engine is away."""
+def remove_left(runtime: Runtime, name: str, *, engine: Engine | None = None) -> None:
+    """Remove the scratch folder of a dead process, and what its build left on the engine unless the build goes on.
+
+    One that goes on has perhaps been taken already by a worker on the same engine, which begins by removing the same.
+    The folder stays as a reminder while the engine is away. What fails is logged: it may stop no worker.
+    """
+    uuid = scratch.uuid_in(name)
     try:
-        (engine or DockerEngine(runtime.settings.build_engine_url)).remove_by_label(LABEL, uuid)
+        with runtime.database.read() as session:
+            goes_on = jobs.is_open(session, uuid)
+        if not goes_on:
+            (engine or DockerEngine(runtime.settings.build_engine_url)).remove_by_label(LABEL, uuid)
+        scratch.remove(runtime.scratch, name)
     except DomainError as exc:
         log.warning("what build %s left on the engine stays there for now: %s", uuid, exc.detail)
-        return
-    scratch.remove(runtime.scratch, uuid)
+    except Exception:
+        log.exception("what build %s left here stays for now", uuid)

@@ -11,6 +11,7 @@ from models.errors import Invalid
 
 _MAX_BYTES = 1024 * 1024
 _MAX_CANDIDATES = 10
+_MAX_VALUE = 4096  # characters, of a variable and of an image's name
 _CANDIDATE = re.compile(r"(Dockerfile|Containerfile)([._-].*)?|.+\.(dockerfile|containerfile)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)")
 _VARIABLE = re.compile(r"\\\$|\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))", re.ASCII)
@@ -63,23 +64,23 @@ def find_root(tree: Path, dockerfile_path: str) -> Path:
 
 def base_images(text: str) -> list[str]:
     """The images that the engine must have for this Dockerfile (FROM and COPY --from), without `scratch` and stages."""
-    arguments: dict[str, str] = {}
+    variables = _Variables()
     stages: set[str] = set()
     images: dict[str, None] = {}
     started = False
     for instruction in instructions(text):
         if instruction.keyword == "ARG" and not started:
-            _declare(instruction.rest, arguments)
+            variables.declare(instruction.rest)
         elif instruction.keyword == "FROM":
             started = True
-            image, stage = _from(instruction.rest, arguments)
+            image, stage = _from(instruction.rest, variables)
             if image and image.lower() not in stages | {"scratch"}:
                 images[image] = None
             stages.add(stage.lower())
         elif instruction.keyword == "COPY":
             copied = re.match(r"(?:--\S+\s+)*?--from=(\S+)", instruction.rest)
             if copied and not copied[1].isdigit() and copied[1].lower() not in stages:
-                images[copied[1]] = None
+                images[_limited(copied[1], "COPY --from")] = None
     return list(images)
 
 
@@ -132,24 +133,38 @@ def _skip_heredoc(lines: Iterator[str], name: str, *, tabs: bool) -> None:
             return
 
 
-def _from(rest: str, arguments: dict[str, str]) -> tuple[str, str]:
+def _from(rest: str, variables: "_Variables") -> tuple[str, str]:
     """The image of a FROM and the name of its stage; "" for what is not there."""
     words = [word for word in rest.split() if not word.startswith("--")]
-    image = _expanded(words[0], arguments) if words else ""
+    image = variables.expanded(words[0], "FROM") if words else ""
     named = len(words) == 3 and words[1].lower() == "as"
     return image, words[2] if named else ""
 
 
-def _declare(rest: str, arguments: dict[str, str]) -> None:
-    for name, value in _ASSIGNMENT.findall(rest):
-        arguments[name] = _expanded(value.strip("\"'"), arguments)
+class _Variables:
+    """What ARG declares before the first FROM. Limited each and in all: values that contain others could double."""
 
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+        self._room = _MAX_BYTES
 
-def _expanded(text: str, arguments: dict[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
+    def declare(self, rest: str) -> None:
+        for name, value in _ASSIGNMENT.findall(rest):
+            self._values[name] = self.expanded(value.strip("\"'"), f"ARG {name[:100]}")
+
+    def expanded(self, text: str, subject: str) -> str:
+        """The text with its variables replaced; `Invalid`, which begins with `subject`, when it is too long."""
+        # Checked before as well: a text has many variables then, but not so many that what becomes of it is huge.
+        value = _limited(_VARIABLE.sub(self._value, _limited(text, subject)), subject)
+        self._room -= len(value)
+        if self._room < 0:
+            raise Invalid(f"the Dockerfile's variables have more than {_MAX_BYTES} characters in all")
+        return value
+
+    def _value(self, match: re.Match[str]) -> str:
         if match[0] == "\\$":
             return "$"
-        known = arguments.get(match[1] or match[4])
+        known = self._values.get(match[1] or match[4])
         operator, word = match[2] or "", match[3] or ""
         has_value = known if operator.startswith(":") else known is not None
         if operator.endswith("-"):
@@ -158,7 +173,11 @@ def _expanded(text: str, arguments: dict[str, str]) -> str:
             return word if has_value else ""
         return known or ""
 
-    return _VARIABLE.sub(value, text)
+
+def _limited(text: str, subject: str) -> str:
+    if len(text) > _MAX_VALUE:
+        raise Invalid(f"{subject}: the value is longer than the {_MAX_VALUE} characters allowed")
+    return text
 
 
 def _has(folder: Path, path: str) -> bool:

@@ -20,13 +20,11 @@ _STORED_ENCODINGS = {"", "identity", "gzip", "x-gzip", "zstd"}
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A file that arrived whole. `final_url` is where redirects led; its query may hold a secret."""
+    """A file that arrived whole."""
 
     path: Path
     size: int
     sha256: str
-    content_type: str
-    final_url: str
 
 
 def download(
@@ -59,7 +57,7 @@ def download(
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Upstream(f"{subject}: the build worker has no disk space left for the file") from error
         raise
-    return Downloaded(into, size, digest.hexdigest(), fetch.content_type, fetch.final_url)
+    return Downloaded(into, size, digest.hexdigest())
 
 
 class _Fetch:
@@ -72,8 +70,6 @@ class _Fetch:
         self._max_bytes = max_bytes
         self._deadline = deadline
         self._response: Response | None = None
-        self.content_type = ""
-        self.final_url = url
 
     def blocks(self) -> Iterator[bytes]:
         with self._outbound.get(
@@ -85,8 +81,6 @@ class _Fetch:
         ) as response:
             self._response = response
             self._judge(response)
-            self.content_type = response.headers.get_content_type()
-            self.final_url = response.url
             yield from response.blocks()
 
     def abort(self) -> None:

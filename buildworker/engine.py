@@ -17,7 +17,7 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.auth import INDEX_NAME, INDEX_URL, encode_header
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException, InvalidRepository, NotFound
 from docker.utils import parse_repository_tag
 
 from buildworker.builder import BuildFailed, BuildTimeout, Credentials, EngineInfo, PullFailed, PushFailed, Registries
@@ -33,6 +33,7 @@ _SHORT_TIMEOUT_S = 120.0
 # The engine needs a moment to end the container of a build that was given up, which holds the image below it. A silent
 # engine is not waited for longer either.
 _CLEANUP_S = 5.0
+_PAUSE_S = 0.2
 _HELD = "drydock-build"
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError)
 _Message = dict[str, Any]
@@ -148,21 +149,18 @@ class DockerEngine:
             if reference.startswith("sha256:"):
                 # By its id the engine removes an image only that has one name at most.
                 for name in (_held(reference), *((_inspected(client, reference) or {}).get("RepoDigests") or ())):
-                    _removed(client, name)
-            return _removed(client, reference)
+                    _removed(client.remove_image, name)
+            return _removed(client.remove_image, reference)
 
     def remove_by_label(self, key: str, value: str) -> int:
         filters = {"label": f"{key}={value}"}
         with self._client() as client:
-            containers = client.containers(all=True, filters=filters)
-            for container in containers:
-                client.remove_container(container["Id"], v=True, force=True)
+            containers = _remove_containers(client, filters)
             images = client.images(filters=filters)
             for image in images:
-                for name in image.get("RepoTags") or ():
-                    _removed(client, name)
-                _removed(client, image["Id"])
-        return len(containers) + len(images)
+                for name in (*(image.get("RepoTags") or ()), image["Id"]):
+                    _removed(client.remove_image, name)
+        return containers + len(images)
 
     @contextmanager
     def _tagged(self, image_id: str, repository: str, tag: str) -> Iterator[None]:
@@ -207,8 +205,8 @@ class DockerEngine:
                     yield message
         except DeadlinePassed as error:
             raise BuildTimeout(f"{failure.what} took longer than {timeout_s:g} seconds") from error
-        except APIError as error:
-            raise failure.error(str(error.explanation or error), None) from None
+        except (APIError, InvalidRepository) as error:
+            raise failure.error(str(getattr(error, "explanation", None) or error), None) from None
         except _BROKEN as error:
             raise Upstream(f"the Docker engine at {self.url} broke the connection off; build again") from error
 
@@ -359,15 +357,29 @@ def _inspected(client: _Client, image: str) -> Mapping[str, Any] | None:
         return None
 
 
-def _removed(client: _Client, image: str) -> bool:
+def _remove_containers(client: _Client, filters: dict[str, str]) -> int:
+    """Remove the containers, waiting for those that the engine is removing already; says how many there were."""
+    until = time.monotonic() + _CLEANUP_S
+    found: set[str] = set()
+    while there := [container["Id"] for container in client.containers(all=True, filters=filters)]:
+        found.update(there)
+        for each in there:
+            _removed(client.remove_container, each, v=True, force=True)
+        if time.monotonic() > until:
+            _log.warning("the engine still has containers of a build: %s", ", ".join(there))
+            break
+        time.sleep(_PAUSE_S)
+    return len(found)
+
+
+def _removed(remove: Callable[..., object], what: str, **options: bool) -> bool:
+    """Whether it is gone; False if something uses it, or somebody else is removing it."""
     try:
-        client.remove_image(image)
-    except NotFound:
-        return True
+        remove(what, **options)
     except APIError as error:
-        if error.status_code == requests.codes.conflict:
-            return False
-        raise
+        if error.status_code not in (requests.codes.not_found, requests.codes.conflict):
+            raise
+        return bool(error.status_code == requests.codes.not_found)
     return True
 
 
@@ -375,7 +387,7 @@ def _untagged(client: _Client, name: str, image_id: str) -> bool:
     """Take the name away again; False when it is another image's now."""
     if (_inspected(client, name) or {}).get("Id") != image_id:
         return False
-    _removed(client, name)
+    _removed(client.remove_image, name)
     return True
 
 
@@ -384,5 +396,5 @@ def _remove_leftover(client: _Client, image: str, until: float) -> None:
     found = _inspected(client, image)
     if found is None or found.get("RepoTags") or found.get("RepoDigests"):
         return
-    while not _removed(client, image) and time.monotonic() < until:
-        time.sleep(0.2)
+    while not _removed(client.remove_image, image) and time.monotonic() < until:
+        time.sleep(_PAUSE_S)

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Sequence
@@ -42,8 +43,10 @@ class BuildLog:
 
     def __init__(self, redis: Redis, uuid: str, file: Path, *, max_bytes: int, secrets: Sequence[str] = ()) -> None:
         self.lines = 0
+        self._uuid = uuid
         self.status: dict[str, Any] = {}
-        self._file = file.open("a+b")
+        self._file = file.open("a+b", buffering=0)
+        self._broken = False
         self._lock = threading.Lock()
         self._room = max_bytes
         self._full = False
@@ -107,10 +110,8 @@ class BuildLog:
 
     def _resume(self) -> None:
         for line in self._copy.existing():
-            self._file.write(line + b"\n")
             self._room -= len(line) + 1
-            self.lines += 1
-        self._file.flush()
+            self._keep(line + b"\n")
         self._copy.skip(self.lines)
 
     def _write(self, message: str, kind: str | None, data: dict[str, Any] | None = None) -> None:
@@ -134,10 +135,23 @@ class BuildLog:
             note = f"The log has reached its limit of {limit} bytes (BUILD_MAX_LOG_BYTES); further output is not kept."
             line = json.dumps({"message": note}).encode() + b"\n"
         self._room -= len(line)
-        self._file.write(line)
-        self._file.flush()
-        self.lines += 1
+        self._keep(line)
         self._copy.changed.set()
+
+    def _keep(self, line: bytes) -> None:
+        """Append a line, whole or, when the disk is full, not at all: the build has to go on to its end."""
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            left = memoryview(line)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as exc:
+            self._file.truncate(end)
+            if not self._broken:
+                log.warning("the log of build %s has gaps, lines cannot be written: %s", self._uuid, exc)
+            self._broken = True
+        else:
+            self.lines += 1
 
 
 class _LiveCopy:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Literal, Self
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,10 +24,15 @@ Reason = Literal["lost", "cancelled", "stopped"]
 class Lookout:
     """Use it in a `with` around the work, and `ended` as the work's `cancelled`.
 
-    A database that does not answer is no reason to end: nobody else can take the job either.
+    A database that does not answer is no reason to end. It does not answer others either, as a rule; and if another
+    worker does get the job meanwhile, this one learns it with the next answer, and its records are refused. `clock`
+    gives seconds.
     """
 
-    def __init__(self, runtime: Runtime, lease: Lease, stop: Stop) -> None:
+    def __init__(
+        self, runtime: Runtime, lease: Lease, stop: Stop, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._runtime = runtime
         self._lease = lease
         self._stop = stop
@@ -57,16 +63,16 @@ class Lookout:
             self._reason = standing
 
     def _look(self) -> None:
-        next_beat = time.monotonic() + self._runtime.settings.BUILD_HEARTBEAT_SEC
+        next_beat = self._clock() + self._runtime.settings.BUILD_HEARTBEAT_SEC
         while not self._left.wait(LOOK_EVERY_S) and self._reason is None:
-            beat = time.monotonic() >= next_beat
+            beat = self._clock() >= next_beat
             try:
                 self.note(self._standing(beat=beat))
                 self._complained = False
+                if beat:  # one that failed is tried again at the next look
+                    next_beat = self._clock() + self._runtime.settings.BUILD_HEARTBEAT_SEC
             except SQLAlchemyError as exc:
                 self._complain(exc)
-            if beat:
-                next_beat = time.monotonic() + self._runtime.settings.BUILD_HEARTBEAT_SEC
 
     def _standing(self, *, beat: bool) -> jobs.Standing:
         if beat:

@@ -1,6 +1,7 @@
 """What is due now and again, whoever else does nothing: lost jobs, wake-ups that got lost, logs, pull events."""
 
 import logging
+import math
 import secrets
 import signal
 import threading
@@ -31,6 +32,7 @@ _LOCK_S = 15
 _TICK_S = 1.0
 _LONGEST_END_S = 10.0
 _UNHEARD_AFTER = timedelta(seconds=1)
+_Work = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,32 @@ def requeue_lost(opened: Runtime) -> None:
         builds.conclude_lost(opened, job)
 
 
+class LostJobs:
+    """`requeue_lost`, but not right after a time in which the database did not answer: then no worker could be heard.
+
+    They get the time for two signs of life. `clock` gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._answers_since = -math.inf
+
+    def __call__(self, opened: Runtime) -> None:
+        heartbeat = opened.settings.BUILD_HEARTBEAT_SEC
+        begun = self._clock()
+        try:
+            with opened.database.read() as session:
+                silent = jobs.silent(session, timedelta(seconds=opened.settings.BUILD_HEARTBEAT_TIMEOUT_SEC))
+        except SQLAlchemyError:
+            self._answers_since = math.inf
+            raise
+        present = self._clock()
+        # An answer that took so long came after such a time as well.
+        self._answers_since = present if present - begun > heartbeat else min(self._answers_since, present)
+        if silent and present - self._answers_since >= 2 * heartbeat:
+            requeue_lost(opened)
+
+
 def wake_waiting(opened: Runtime) -> None:
     """Send a wake-up for each job that waits and has none: it was lost, or the job had to wait before its next try."""
     with opened.database.read() as session:
@@ -76,7 +104,7 @@ def wake_waiting(opened: Runtime) -> None:
 
 
 TASKS = (
-    Task("requeue lost jobs", 2, requeue_lost),
+    Task("requeue lost jobs", 2, LostJobs()),
     Task("wake waiting jobs", 2, wake_waiting),
     Task("archive forgotten logs", 30, builds.archive_forgotten),
     Task("write pull events", 5, lambda opened: flush_pulls(opened.redis, opened.database)),
@@ -95,31 +123,31 @@ def main(settings: Settings, extra: Sequence[Task | LongTask] = ()) -> int:
 def run(opened: Runtime, stop: Stop, tasks: Sequence[Task | LongTask] = TASKS) -> None:
     """Do the tasks when they are due, until `stop` is set. Of several schedulers one at a time does any."""
     turn = _Turn(opened.redis)
-    due = dict.fromkeys(tasks, 0.0)
-    aside: dict[LongTask, threading.Thread] = {}
-    while not stop.wait(_TICK_S):
-        for task in tasks:
-            if time.monotonic() < due[task] or stop.is_set() or _under_way(task, aside) or not turn.is_ours():
-                continue
-            if isinstance(task, LongTask):
-                aside[task] = _start(task, opened, stop)
-            else:
-                _do(task.name, partial(task.run, opened))
-            due[task] = time.monotonic() + task.interval_s
-    for thread in aside.values():
+    works = {task: _work(task, opened, stop) for task in tasks}
+    aside = [_start(task, works.pop(task), stop, turn) for task in tasks if isinstance(task, LongTask)]
+    _repeat(works, stop, turn)
+    for thread in aside:
         thread.join(_LONGEST_END_S)
     turn.give_up()
 
 
-def _under_way(task: Task | LongTask, aside: Mapping[LongTask, threading.Thread]) -> bool:
-    return isinstance(task, LongTask) and task in aside and aside[task].is_alive()
+def _work(task: Task | LongTask, opened: Runtime, stop: Stop) -> _Work:
+    return partial(task.run, opened, stop.is_set) if isinstance(task, LongTask) else partial(task.run, opened)
 
 
-def _start(task: LongTask, opened: Runtime, stop: Stop) -> threading.Thread:
-    run = partial(task.run, opened, stop.is_set)
-    thread = threading.Thread(target=_do, args=(task.name, run), name=task.name, daemon=True)
+def _start(task: LongTask, work: _Work, stop: Stop, turn: "_Turn") -> threading.Thread:
+    thread = threading.Thread(target=_repeat, args=({task: work}, stop, turn), name=task.name, daemon=True)
     thread.start()
     return thread
+
+
+def _repeat(works: Mapping[Task | LongTask, _Work], stop: Stop, turn: "_Turn") -> None:
+    due = dict.fromkeys(works, 0.0)
+    while not stop.wait(_TICK_S):
+        for task, work in works.items():
+            if time.monotonic() >= due[task] and not stop.is_set() and turn.is_ours():
+                _do(task.name, work)
+                due[task] = time.monotonic() + task.interval_s
 
 
 def _do(name: str, run: Callable[[], object]) -> None:

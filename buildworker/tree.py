@@ -19,6 +19,7 @@ from config.units import format_size
 from models.errors import Invalid
 
 _MAX_NAME = 2048  # bytes; the engine puts the name behind its own path and has 4,096 for both
+_MAX_PARTS = 128  # what walks a tree later may call itself for each folder
 _LATEST = 1 << 34  # seconds; later times are mistakes that file systems refuse
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -79,6 +80,8 @@ def parts_of(name: str) -> tuple[str, ...]:
         raise Invalid(f"the archive's entry {shown(name)} leads out of the archive with '..'")
     if "\0" in name or len(os.fsencode(name)) > _MAX_NAME:
         raise Invalid(f"the archive's entry {shown(name)} has a name that is too long or has a zero byte in it")
+    if len(parts) > _MAX_PARTS:
+        raise Invalid(f"the archive's entry {shown(name)} lies deeper than the {_MAX_PARTS} folders allowed")
     return parts
 
 

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 from sqlalchemy.exc import SQLAlchemyError
 
-from buildworker import builds, entry, owner, runtime
+from buildworker import builds, entry, owner, runtime, scratch
 from buildworker.stop import Stop
 from config.settings import Settings
 from models import jobs
@@ -35,6 +35,7 @@ QUEUES = (BUILDS,)
 _PR_SET_PDEATHSIG = 1
 _HEARTBEAT_S = 30
 _TTL_S = 60
+_LOOK_S = 1.0
 _RETRY_S = 1.0
 _COMPLAIN_EVERY_S = 60.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -97,11 +98,9 @@ def _recover(settings: Settings) -> None:
 def _abandon(opened: runtime.Runtime, uuid: str, name: str) -> None:
     with opened.database.write() as session:
         lost = jobs.requeue_abandoned(session, uuid, name)
-    if lost is None:
-        return
-    builds.conclude_lost(opened, lost)
-    if lost.outcome != "queued":
-        builds.remove_traces(opened, uuid)
+    if lost is not None:
+        builds.conclude_lost(opened, lost)
+    builds.remove_left(opened, scratch.name_for(uuid, name))
 
 
 class _Worker(Worker):
@@ -118,7 +117,7 @@ class _Worker(Worker):
             self.set_state(WorkerStatus.BUSY)
         self._state = WorkerStatus.BUSY
         self.fork_work_horse(job, queue)
-        status = self._wait_for_horse()
+        status = wait_for(self._horse_pid, self.asked_to_stop, self._beat)
         if status:
             self._after_death(job.id, self._horse_pid, status)
         self._horse_pid = 0
@@ -152,16 +151,9 @@ class _Worker(Worker):
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """A second signal changes nothing: the job is being given back, which takes a second or two."""
 
-    def _wait_for_horse(self) -> int:
-        """Wait for the process of the job; its exit status, 0 if all went well."""
-        horse = os.pidfd_open(self._horse_pid)
-        try:
-            while not select.select([horse], [], [], _HEARTBEAT_S)[0]:
-                with suppress(RedisError):
-                    self.heartbeat()
-        finally:
-            os.close(horse)
-        return os.waitpid(self._horse_pid, 0)[1]
+    def _beat(self) -> None:
+        with suppress(RedisError):
+            self.heartbeat()
 
     def _after_death(self, uuid: str, pid: int, status: int) -> None:
         log.error("the process of job %s was lost (wait status %d)", uuid, status)
@@ -170,6 +162,25 @@ class _Worker(Worker):
                 _abandon(opened, uuid, owner.name_of(pid, runtime.worker()))
         except (SQLAlchemyError, StorageError) as exc:
             log.warning("job %s is queued again by the scheduler only, the database does not answer: %s", uuid, exc)
+
+
+def wait_for(child: int, stop: Stop, beat: Callable[[], None]) -> int:
+    """Wait for the process of a job, calling `beat` now and then; its wait status, 0 if all went well.
+
+    A signal to end that came before the child was there is passed on here.
+    """
+    process = os.pidfd_open(child)
+    next_beat = time.monotonic() + _HEARTBEAT_S
+    try:
+        while not select.select([process], [], [], _LOOK_S)[0]:
+            if stop.is_set():  # again and again: it may have come before the child was ready for it
+                signal.pidfd_send_signal(process, signal.SIGTERM)
+            if time.monotonic() >= next_beat:
+                beat()
+                next_beat = time.monotonic() + _HEARTBEAT_S
+    finally:
+        os.close(process)
+    return os.waitpid(child, 0)[1]
 
 
 def _die_with_parent() -> None:

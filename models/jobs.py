@@ -25,7 +25,10 @@ Standing = Literal["held", "cancelled", "lost"]
 
 @dataclass(frozen=True)
 class Lease:
-    """One worker's hold on a job: whatever it writes must name it, and is refused once another holds the job."""
+    """One worker's hold on a job. Every change to the job names it, and does nothing once another holds the job.
+
+    What belongs to the job in other tables is only to be written in the transaction of such a change that was made.
+    """
 
     job_id: int
     uuid: str
@@ -180,6 +183,11 @@ def due(session: Session, *, older_than: timedelta = timedelta(), limit: int = 1
 def silent(session: Session, timeout: timedelta) -> bool:
     """Whether `requeue_lost` would find any."""
     return session.scalar(select(Job.id).where(_silent(timeout)).limit(1)) is not None
+
+
+def is_open(session: Session, uuid: str) -> bool:
+    """Whether the job waits or runs. One that does not never will again."""
+    return session.scalar(select(Job.id).where(Job.uuid == uuid, Job.state.in_(OPEN))) is not None
 
 
 def owners(session: Session) -> dict[str, str]:

@@ -88,6 +88,11 @@ def test_global_headers_do_not_pile_up(room: Room) -> None:
     )
 
 
+def test_an_archive_is_only_so_deep(room: Room) -> None:
+    room.unpack(tar(entry("a/" * 127 + "f", b"x")), Limits(1000, 1000))
+    assert "lies deeper than the 128 folders allowed" in room.refuses(tar(entry("a/" * 1020 + "f")))
+
+
 @pytest.mark.parametrize("record", [b"13 size=-500\n", b"20 size=99999999999\n", b"17 mtime=nonsense\n"])
 def test_a_header_that_lies_is_not_believed(room: Room, record: bytes) -> None:
     data = pax(record) + tar(entry("a", b"x" * 600), entry("b"))

@@ -38,6 +38,27 @@ def test_base_images(text: str, images: list[str]) -> None:
     assert base_images(text) == images
 
 
+DOUBLING = "ARG A0=xx\n" + "".join(f"ARG A{number + 1}=$A{number}$A{number}\n" for number in range(60))
+LONG = "ARG A=" + "x" * 4000 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (DOUBLING + "FROM $A60", "ARG A12: the value is longer than the 4096 characters allowed"),
+        ("ARG A=" + "$A" * 300_000, "ARG A: the value is longer"),
+        (LONG + "FROM a$A$A", "FROM: the value is longer"),
+        ("FROM " + "${a:-" * 200_000, "FROM: the value is longer"),
+        ("FROM a\nCOPY --from=" + "b" * 5000 + " / /", "COPY --from: the value is longer"),
+        (LONG + "".join(f"ARG B{number}=$A\n" for number in range(300)), "more than 1048576 characters in all"),
+        (LONG + "".join(f"FROM {number}$A\n" for number in range(300)), "more than 1048576 characters in all"),
+    ],
+)
+def test_variables_cannot_grow_without_end(text: str, told: str) -> None:
+    with pytest.raises(Invalid, match=told):
+        base_images(text)
+
+
 def test_instructions_are_joined_and_counted() -> None:
     text = 'ARG A\nFROM x\n# no\nRUN a && \\\n  # no\n  b\nCMD ["sh"]\n'
     assert [(one.keyword, one.rest) for one in instructions(text)] == [

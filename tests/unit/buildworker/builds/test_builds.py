@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from buildworker import attempt, builds, entry, lookout, owner, scratch
+from buildworker import attempt, builds, entry, lookout, owner
 from buildworker.builder import Credentials
 from models import jobs
 from models.access import find_repository
@@ -277,35 +277,6 @@ def test_an_owner_is_dead_only_if_its_process_on_this_machine_is() -> None:
     assert owner.is_dead(owner.name_of(gone.pid, "worker"))
     assert not owner.is_dead(f"another/machine:{gone.pid}:worker")
     assert not owner.is_dead("")
-
-
-def test_what_a_dead_attempt_left_is_removed_by_the_next_and_by_the_worker(workshop: Workshop) -> None:
-    uuid = workshop.ask("FROM base\nRUN exit 1\n")
-    workshop.engine.images["sha256:old"] = {attempt.LABEL: uuid}
-    left = workshop.runtime.scratch / uuid / "tree"
-    left.mkdir(parents=True)
-    workshop.run(uuid)
-    assert workshop.engine.images == {}
-    assert not left.exists()
-    workshop.engine.images["sha256:older"] = {attempt.LABEL: "gone"}
-    workshop.engine.away = True
-    builds.remove_traces(workshop.runtime, "gone", engine=workshop.engine)
-    assert workshop.engine.images
-    workshop.engine.away = False
-    builds.remove_traces(workshop.runtime, "gone", engine=workshop.engine)
-    assert workshop.engine.images == {}
-
-
-def test_only_folders_of_dead_processes_are_abandoned(workshop: Workshop) -> None:
-    dead = workshop.runtime.scratch / "dead"
-    dead.mkdir(parents=True)
-    with scratch.folder(workshop.runtime.scratch, "alive") as alive:
-        assert scratch.abandoned(workshop.runtime.scratch) == []  # too young to tell
-        for folder in (dead, alive):
-            os.utime(folder, (0, 0))
-        assert scratch.abandoned(workshop.runtime.scratch) == ["dead"]
-        builds.clean_up(workshop.runtime, engine=workshop.engine)
-        assert [path.name for path in workshop.runtime.scratch.iterdir()] == ["alive"]
 
 
 def test_a_build_that_lost_its_worker_for_good_is_told_so(workshop: Workshop) -> None:

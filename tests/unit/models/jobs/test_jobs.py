@@ -208,6 +208,20 @@ def test_a_job_put_back_waits_for_its_time(database: Database, woken: list[tuple
     assert woken == [("builds", uuid)]
 
 
+def test_a_job_is_open_until_it_has_ended(database: Database) -> None:
+    uuid = enqueue(database)
+    lease = claim(database, uuid)
+    with database.write() as session:
+        assert jobs.is_open(session, uuid)
+        jobs.release(session, lease)
+        assert jobs.is_open(session, uuid)
+    lease = claim(database, uuid)
+    with database.write() as session:
+        jobs.finish(session, lease, "success")
+        assert not jobs.is_open(session, uuid)
+        assert not jobs.is_open(session, "no such job")
+
+
 def test_a_refunded_attempt_does_not_count(database: Database, woken: list[tuple[str, str]]) -> None:
     uuid = enqueue(database, max_attempts=1)
     lease = claim(database, uuid)

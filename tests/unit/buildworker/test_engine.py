@@ -1,0 +1,63 @@
+"""What the Docker engine answers now and then, told by a server that says just that."""
+
+import json
+import re
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from buildworker import engine as engine_module
+from buildworker.builder import PullFailed
+from buildworker.engine import DockerEngine
+from tests.unit.buildworker.conftest import Server, reply
+
+VERSION = {"Version": "26.1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
+Answers = dict[str, list[tuple[str, object]]]
+
+
+@pytest.fixture
+def engine(serve: Callable[..., Server], answers: Answers) -> DockerEngine:
+    def script(connection: socket.socket, head: bytes) -> None:
+        method, path = head.decode().split()[:2]
+        request = f"{method} {re.sub(r'^/v[0-9.]+|[?].*', '', path)}"
+        left = answers.get(request, [])
+        status, body = ("200 OK", VERSION) if request == "GET /version" else left.pop(0)
+        said = json.dumps(body).encode()
+        reply(said, status, Content_Type="application/json", Connection="close")(connection, head)
+
+    return DockerEngine(serve(script).url.replace("http:", "tcp:"))
+
+
+GONE = ("404 Not Found", {"message": "No such container"})
+UNDER_WAY = ("409 Conflict", {"message": "removal of container c is already in progress"})
+DONE: tuple[str, object] = ("200 OK", {})
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {
+            "GET /containers/json": [("200 OK", [{"Id": "a"}, {"Id": "b"}]), ("200 OK", [{"Id": "b"}]), ("200 OK", [])],
+            "DELETE /containers/a": [GONE],
+            "DELETE /containers/b": [UNDER_WAY, DONE],
+            "GET /images/json": [("200 OK", [{"Id": "i", "RepoTags": ["x:1"]}])],
+            "DELETE /images/x:1": [DONE],
+            "DELETE /images/i": [GONE],
+        }
+    ],
+    ids=["two containers and an image"],
+)
+def test_what_others_are_removing_is_waited_for(
+    engine: DockerEngine, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_PAUSE_S", 0.01)
+    assert engine.remove_by_label("drydock.job", "x") == 3
+    assert not any(answers.values())
+
+
+@pytest.mark.parametrize("answers", [{}], ids=["nothing"])
+@pytest.mark.parametrize("image", ["https://quay.io/a/b", "-x.example.com/a"])
+def test_what_is_no_name_of_an_image_is_told_as_the_users_mistake(engine: DockerEngine, image: str) -> None:
+    with pytest.raises(PullFailed, match=f"{image}: "):
+        engine.pull(image, auth=None, on_event=lambda _: None)
