@@ -47,9 +47,9 @@ def archive_path(uuid: str) -> str:
 def read_logs(
     redis: Redis, job: Job, start: int, *, open_archive: Callable[[str], BinaryIO]
 ) -> tuple[int, list[Entry]]:
-    """(how many entries there are, those from the one numbered `start`); Upstream if Redis or storage does not answer.
+    """(how many entries there are, those from the one numbered `start`); Upstream if Redis does not answer.
 
-    `open_archive` opens a path in storage.
+    `open_archive` opens a path in storage. What it raises, or the stream while it is read, is the caller's to tell.
     """
     if job.logs_path is None:
         return _read_live(redis, job, start)

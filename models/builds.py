@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
@@ -25,6 +25,7 @@ CANCELLABLE = frozenset({"waiting", "build-scheduled", "unpacking", "pulling", "
 LONGEST_PATH = 1024
 MOST_TAGS = 100
 _LONGEST_URL = 8192
+_URL = re.compile(r"[^\x00-\x20\x7f\\]+")  # what the worker fetches
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -166,6 +167,8 @@ def _check_source(source: Source) -> None:
 def _check_url(url: str) -> None:
     if len(url) > _LONGEST_URL:
         raise Invalid(f"Invalid Archive URL: Must be at most {_LONGEST_URL} characters")
+    if not _URL.fullmatch(url):
+        raise Invalid("archive_url: expected an address without spaces, control characters and backslashes")
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -175,6 +178,18 @@ def _check_url(url: str) -> None:
         _refuse_url("http or https")
     if not host:
         _refuse_url("a valid URI")
+    if "@" in parts.netloc:
+        # It would be kept with the build and shown to everybody who may write to the repository.
+        raise Invalid("archive_url: expected an address without a user name or password")
+    if not _is_port(parts):
+        raise Invalid("archive_url: expected a port from 1 to 65535")
+
+
+def _is_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _refuse_url(must_be: str) -> NoReturn:
@@ -214,6 +229,6 @@ def _check_room(session: Session, namespace: Account, limit: int | None) -> None
 
 
 def _without_secrets(url: str) -> str:
-    """The URL without user, password and query, which may let anybody read the archive."""
+    """The URL without its query, which may let anybody read the archive."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -186,16 +186,16 @@ class RepositoryBuildLogs(_Builds):
         if not readers and not may(self.session, self.caller, repository, "write"):
             raise self.caller.refuse()
         build = self.find(repository, build_uuid)
-        redis = self.services.redis
-        total, logs = buildlogs.read_logs(redis, build.job, query.start, open_archive=self._open)
+        total, logs = self._read(build, query.start)
         if build.job.logs_path is None:
             return LogsView(start=query.start, total=total, logs=logs)
         url = f"{self.settings.url}{_path(build)}/logs"
         return ArchivedLogsView(start=query.start, total=total, logs=logs, logs_url=url)
 
-    def _open(self, path: str) -> BinaryIO:
+    def _read(self, build: Build, start: int) -> tuple[int, list[buildlogs.Entry]]:
+        services = self.services
         try:
-            return self.services.storage.open(path)
+            return buildlogs.read_logs(services.redis, build.job, start, open_archive=services.storage.open)
         except StorageError as exc:
             raise Upstream("The build's archived log cannot be read from storage now; try again soon") from exc
 

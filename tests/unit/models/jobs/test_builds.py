@@ -82,7 +82,7 @@ def test_a_build_waits_in_the_queue_and_is_in_the_action_log(world: World) -> No
 
 
 def test_the_action_log_does_not_keep_what_opens_the_archive(world: World) -> None:
-    world.ask(source=Source("https://me:secret@example.com/a.tgz?key=secret", None, "/Dockerfile", "/"))
+    world.ask(source=Source("https://example.com/a.tgz?key=secret", None, "/Dockerfile", "/"))
     entry = world.session.scalars(select(LogEntry).where(LogEntry.kind == "build_dockerfile")).one()
     assert entry.detail["archive_url"] == "https://example.com/a.tgz"
 
@@ -97,6 +97,13 @@ def test_the_action_log_does_not_keep_what_opens_the_archive(world: World) -> No
         (Source("http://", None, "/Dockerfile", "/"), "Must be a valid URI"),
         (Source("http://[::1", None, "/Dockerfile", "/"), "Must be a valid URI"),
         (Source(f"http://x/{'y' * 9000}", None, "/Dockerfile", "/"), "at most"),
+        (Source("http://me:secret@example.com/", None, "/Dockerfile", "/"), "^archive_url: .* without a user name"),
+        (Source("http://example.com:0/", None, "/Dockerfile", "/"), "^archive_url: expected a port"),
+        (Source("http://example.com:99999/", None, "/Dockerfile", "/"), "^archive_url: expected a port"),
+        (Source("http://example.com:x/", None, "/Dockerfile", "/"), "^archive_url: expected a port"),
+        (Source("http://example.com/a b", None, "/Dockerfile", "/"), "^archive_url: .* without spaces"),
+        (Source(" http://example.com/", None, "/Dockerfile", "/"), "^archive_url: .* without spaces"),
+        (Source("http://example.com/a\\b", None, "/Dockerfile", "/"), "^archive_url: .* and backslashes"),
         (Source(None, "someid", "/Dockerfile", "/"), "File someid could not be found or is invalid"),
         (Source(URL, None, "/../Dockerfile", "/"), "dockerfile_path"),
         (Source(URL, None, "/Dockerfile", "a/../../b"), "context"),
