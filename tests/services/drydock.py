@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -209,7 +208,9 @@ def _installation(name: SetUp, engine: str | None, settings: Mapping[str, str]) 
         given = {"SECRET_KEY": secrets.token_hex(32), "DATABASE_SECRET_KEY": secrets.token_hex(32), **given}
     drydock = Drydock(name, given)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder)
+        # The folder outlives each process that uses it, but not the tests: it goes with one that does nothing else.
+        keeper = process.start(f"{name}-data", ["sleep", "infinity"], ready=lambda: True, scratch=[folder])
+        stack.callback(keeper.stop)
         stack.callback(drydock.stop)
         yield drydock
 
@@ -241,7 +242,11 @@ def _workers_below(pid: int) -> list[int]:
 
 
 def _command_line(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    """How the process was called; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def _busiest(workers: list[int]) -> int:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Server:
         self.pid = pid
         self._warden = warden
         self._log = log
+        weakref.finalize(self, os.close, log)  # an ended server may still be asked what it said
 
     @property
     def alive(self) -> bool:
@@ -158,11 +160,12 @@ def scratch_folder(name: str, *, owner: str | None = None) -> Path:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below `pid`, parents before their children."""
+    """The processes below `pid`, parents before their children; none below one that has ended."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *descendants(child)]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *descendants(child)]
     return found
 
 
