@@ -6,6 +6,8 @@ A pull costs no round trip of its own. A web process that is killed may lose the
 import json
 import logging
 import threading
+import time
+import uuid
 from collections import deque
 from datetime import datetime
 from typing import Any
@@ -23,7 +25,18 @@ from models.tables.base import now
 log = logging.getLogger(__name__)
 
 KEY = "drydock/pulls"
+MOVING = f"{KEY}/moving/"
+LEFT_S = 300
+"""After how long a batch on its way counts as left behind."""
 BATCH = 1000
+_CLAIM = """
+local batch = redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)
+if #batch > 0 then
+  redis.call('RPUSH', KEYS[2], unpack(batch))
+  redis.call('LTRIM', KEYS[1], #batch, -1)
+end
+return #batch
+"""
 INTERVAL_S = 0.5
 MOST_KEPT = 200_000
 """Events kept in memory while neither Redis nor the database takes them; older ones are dropped, and that is logged."""
@@ -102,15 +115,33 @@ class PullLog:
 
 
 def flush_pulls(redis: Redis, database: Database) -> int:
-    """Move what was handed over into the action log; how many. A batch leaves Redis only after it is committed."""
+    """Move what was handed over into the action log; how many. Two at once take different events.
+
+    A batch leaves Redis only after it is committed; one that a killed process left is taken up again.
+    """
     moved = 0
-    while batch := redis.lrange(KEY, 0, BATCH - 1):
-        rows = [_row(json.loads(item)) for item in batch]
-        with database.write() as session:
-            session.execute(insert(LogEntry), rows)
-        redis.ltrim(KEY, len(batch), -1)
-        moved += len(batch)
+    for left in redis.scan_iter(f"{MOVING}*"):
+        if time.time() - float(left.decode().removeprefix(MOVING).partition("-")[0]) > LEFT_S:
+            mine = _new_batch()
+            if redis.renamenx(left, mine):
+                moved += _write(redis, database, mine)
+    claim = redis.register_script(_CLAIM)
+    while claim(keys=[KEY, mine := _new_batch()], args=[BATCH]):
+        moved += _write(redis, database, mine)
     return moved
+
+
+def _new_batch() -> str:
+    """The key of a batch that is on its way, which tells since when."""
+    return f"{MOVING}{time.time():.0f}-{uuid.uuid4().hex}"
+
+
+def _write(redis: Redis, database: Database, key: str) -> int:
+    rows = [_row(json.loads(item)) for item in redis.lrange(key, 0, -1)]
+    with database.write() as session:
+        session.execute(insert(LogEntry), rows)
+    redis.delete(key)
+    return len(rows)
 
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:

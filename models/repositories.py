@@ -49,6 +49,10 @@ def create_repository(
     if owner is None or not may_create_in(session, actor, owner):
         raise actor.refuse()
     check_repository(name, nested=nested_names)
+    # Locked, it is not deleted beside this.
+    alive = select(Account.id).where(Account.id == owner.id, Account.kind != "deleted")
+    if session.scalar(alive.with_for_update(read=True, key_share=True)) is None:
+        raise actor.refuse()
     taken = select(exists().where(Repository.namespace_id == owner.id, Repository.name == name))
     if session.scalar(taken):
         raise Conflict("Repository already exists")

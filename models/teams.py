@@ -75,10 +75,9 @@ def put_team(
             session, "org_set_team_description", actor=actor, namespace=organization, team=name, description=description
         )
     if role != team.role:
-        team.role = role
-        keep_an_administrator(
-            session, organization, f"Team {name} is the last with an administrator of {organization.name}"
-        )
+        before, team.role = team.role, role
+        if before == "admin":
+            _keep_an_administrator(session, organization, team)
         audit.record(session, "org_set_team_role", actor=actor, namespace=organization, team=name, role=role)
     return team, False
 
@@ -100,9 +99,13 @@ def remove_team(session: Session, organization: Organization, name: str, *, acto
         raise Invalid(f"Team '{name}' is not a team in org '{organization.name}'")
     audit.record(session, "org_delete_team", actor=actor, namespace=organization, team=name)
     session.delete(team)
-    keep_an_administrator(
-        session, organization, f"Team {name} is the last with an administrator of {organization.name}"
-    )
+    if team.role == "admin":
+        _keep_an_administrator(session, organization, team)
+
+
+def _keep_an_administrator(session: Session, organization: Organization, team: Team) -> None:
+    told = f"Team {team.name} is the last with an administrator of {organization.name}"
+    keep_an_administrator(session, organization, told)
 
 
 def list_members(session: Session, team: Team) -> Sequence[Account]:
@@ -138,7 +141,9 @@ def remove_member(session: Session, team: Team, name: str, *, actor: Identity) -
     if member is None:
         raise Invalid(f"User {name} does not belong to team {team.name}")
     session.delete(member)
-    keep_an_administrator(session, team.organization, f"{name} is the only administrator of {team.organization.name}")
+    if team.role == "admin":
+        told = f"{name} is the only administrator of {team.organization.name}"
+        keep_an_administrator(session, team.organization, told)
     audit.record(
         session, "org_remove_team_member", actor=actor, namespace=team.organization, team=team.name, member=name
     )

@@ -196,7 +196,7 @@ def test_a_manifest_needs_no_layers(pushed: Pushed) -> None:
 def test_a_manifest_needs_all_that_it_names(pushed: Pushed) -> None:
     missing = manifest_of(pushed.config, os.urandom(10))
     headers = {"Content-Type": OCI_MANIFEST}
-    refused(pushed.call("PUT", "manifests/bad", headers=headers, body=missing), 404, "MANIFEST_BLOB_UNKNOWN")
+    refused(pushed.call("PUT", "manifests/bad", headers=headers, body=missing), 400, "MANIFEST_BLOB_UNKNOWN")
     refused(pushed.call("GET", "manifests/bad"), 404, "MANIFEST_UNKNOWN")
 
 
