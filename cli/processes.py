@@ -65,9 +65,10 @@ class Supervisor:
     def __init__(self) -> None:
         self._processes: list[Process] = []
         self._mask: set[signal.Signals] = set()
-        # What whoever started this process had it ignore (`nohup`, `&` in a script) stays ignored.
-        ignored = {stop for stop in STOPS if signal.getsignal(stop) is signal.SIG_IGN}
-        self._watched = (STOPS | {signal.SIGCHLD}) - ignored
+        # `nohup` has this process outlive its terminal. SIGINT, which scripts let everything in their background ignore,
+        # still ends it: whoever sends that means it.
+        outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._watched = (STOPS | {signal.SIGCHLD}) - ({signal.SIGHUP} if outlives else set())
 
     def __enter__(self) -> Self:
         # Blocked signals wait to be asked for, so none arrives between looking and sleeping.

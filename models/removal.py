@@ -12,6 +12,8 @@ from models.tables import (
     Account,
     Base,
     Build,
+    Garbage,
+    Job,
     Manifest,
     NamespaceBlob,
     NamespaceUsage,
@@ -26,6 +28,7 @@ from models.tables import (
 _KEPT = {Repository.__tablename__, NamespaceBlob.__tablename__, NamespaceUsage.__tablename__}
 """What refers to a deleted namespace until collection has taken what its repositories held."""
 _RIGHTS_AND_BUILDS = (Permission, RepositoryToken, Star, Build)
+"""What goes at once, whatever the repository holds."""
 
 
 def take_repository(session: Session, repository: Repository) -> None:
@@ -72,6 +75,7 @@ def _take(session: Session, ids: list[int]) -> bool:
     contents = [select(table.repository_id).where(table.repository_id.in_(ids)) for table in (Manifest, RepositoryBlob)]
     contents.append(select(Upload.repository_id).where(Upload.repository_id.in_(ids), Upload.size > 0))
     filled = {id_ for content in contents for id_ in session.scalars(content.distinct())}
+    _end_builds(session, ids)
     session.execute(delete(Repository).where(Repository.id.in_(set(ids) - filled)))
     for table in _RIGHTS_AND_BUILDS:
         session.execute(delete(table).where(table.repository_id.in_(filled)))
@@ -79,6 +83,17 @@ def _take(session: Session, ids: list[int]) -> bool:
         gone = {"name": _no_name(), "state": "MARKED_FOR_DELETION"}
         session.execute(update(Repository).where(Repository.id == id_).values(gone))
     return bool(filled)
+
+
+def _end_builds(session: Session, ids: list[int]) -> None:
+    """Stop the builds under way, and let the others go with their logs."""
+    jobs = select(Build.job_id).where(Build.repository_id.in_(ids))
+    logs = session.scalars(select(Job.logs_path).where(Job.id.in_(jobs), Job.logs_path.is_not(None)))
+    session.add_all([Garbage(path=path, size=0) for path in logs])
+    running = update(Job).where(Job.id.in_(jobs), Job.state == "running").values(cancel_requested=True)
+    session.execute(running.execution_options(synchronize_session=False))
+    gone = delete(Job).where(Job.id.in_(jobs), Job.state != "running")
+    session.execute(gone.execution_options(synchronize_session=False))
 
 
 def _remove_belongings(session: Session, account_id: int) -> None:

@@ -98,6 +98,15 @@ def test_a_signal_that_was_ignored_from_the_start_stays_ignored(tmp_path: Path) 
     assert out.splitlines()[-1] == "stopped"
 
 
+def test_ctrl_c_ends_it_though_a_script_started_it_in_the_background(tmp_path: Path) -> None:
+    child = tmp_path / "pid"
+    popen = supervise(f"echo $$ > {child}; exec sleep 30", 30, ignored=signal.SIGINT)
+    wait_for(child)
+    popen.send_signal(signal.SIGINT)
+    out, _ = popen.communicate(timeout=10)
+    assert out.splitlines()[-1] == "stopped"
+
+
 def test_what_does_not_listen_is_killed_within_five_seconds() -> None:
     assert GRACE_S + 2 * LAST_GRACE_S < 5
 

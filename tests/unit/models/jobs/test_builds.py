@@ -11,8 +11,9 @@ from models.access import Identity, find_account, find_repository
 from models.build_orders import record_logs, record_result, take_order, unarchived, withdraw_token
 from models.builds import Source, paths_in_archive, start_build
 from models.errors import Forbidden, Invalid, NotFound, ReadOnly, TooMany, Unauthenticated
+from models.repositories import remove_repository
 from models.session import Database, Session
-from models.tables import Build, LogEntry, Repository, RepositoryToken, Robot
+from models.tables import Build, Garbage, Job, LogEntry, Repository, RepositoryToken, Robot
 from models.tables.base import now
 from tests.factories.world import make_world
 
@@ -222,6 +223,23 @@ def test_a_worker_gets_a_token_of_the_repository_until_the_build_ends(world: Wor
 
 def test_there_is_no_order_for_a_build_whose_repository_is_gone(world: World) -> None:
     assert take_order(world.session, "no such build", lifetime=AN_HOUR) is None
+
+
+def test_builds_go_with_their_repository_and_their_logs_too(world: World) -> None:
+    finished, running, waiting = world.ask(), world.ask(), world.ask()
+    lease = jobs.claim(world.session, finished.uuid, "a worker")
+    assert lease is not None
+    jobs.finish(world.session, lease, "success", phase="complete")
+    record_logs(world.session, finished.uuid, "logs/builds/finished.jsonl.gz", 3)
+    assert jobs.claim(world.session, running.uuid, "a worker") is not None
+    uuid, gone = running.uuid, {finished.uuid, waiting.uuid}
+    remove_repository(world.session, world.repository, actor=world.callers["owner"])
+    world.session.expire_all()
+    left = world.session.scalars(select(Job)).all()
+    assert [(job.uuid, job.cancel_requested) for job in left] == [(uuid, True)]
+    assert gone.isdisjoint(job.uuid for job in left)
+    assert world.session.scalars(select(Build)).all() == []
+    assert [row.path for row in world.session.scalars(select(Garbage))] == ["logs/builds/finished.jsonl.gz"]
 
 
 def test_logs_that_nobody_archived_are_found(world: World) -> None:
