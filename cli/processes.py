@@ -65,8 +65,8 @@ class Supervisor:
     def __init__(self) -> None:
         self._processes: list[Process] = []
         self._mask: set[signal.Signals] = set()
-        # `nohup` has this process outlive its terminal. SIGINT, which scripts let everything in their background ignore,
-        # still ends it: whoever sends that means it.
+        # `nohup` has this process outlive its terminal. SIGINT, which scripts let all in their background ignore, still
+        # ends it: whoever sends that means it.
         outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         self._watched = (STOPS | {signal.SIGCHLD}) - ({signal.SIGHUP} if outlives else set())
 

@@ -1,6 +1,7 @@
 """GET and POST /v2/auth: credentials in, a registry token out (distribution's token authentication specification)."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -10,6 +11,7 @@ from models.authentication import identify_basic
 from models.errors import TooMany, Unauthenticated
 from models.session import Session
 from registry.names import Malformed, RepositoryName
+from registry.refresh import open_credentials, seal_credentials
 from registry.repositories import may_create_namespace
 from registry.tokens import Grant
 from registry.v2.context import challenge, registry
@@ -25,24 +27,59 @@ blueprint = Blueprint("token", __name__)
 
 @blueprint.get("/auth")
 def get_token() -> Response:
-    """A token for the scopes asked for, as far as the caller may have them; the rest is silently left out (Quay)."""
+    """A token for the scopes asked for, as far as the caller may have them; the rest is silently left out (Quay).
+
+    With `offline_token=true` a refresh token comes along.
+    """
+    scopes = request.args.getlist("scope")
     credentials = request.authorization
     if credentials is not None and credentials.type == "basic":
-        return _token(_identify(credentials.username or "", credentials.password or ""), request.args.getlist("scope"))
+        username, password = credentials.username or "", credentials.password or ""
+        answer = _token(_identify(username, password), scopes)
+        return jsonify(answer | _refresh(username, password, request.args.get("offline_token") == "true"))
     if request.headers.get("Authorization"):
         raise Challenge("expected HTTP basic credentials", headers={"WWW-Authenticate": challenge()})
-    return _token(ANONYMOUS, request.args.getlist("scope"))
+    return jsonify(_token(ANONYMOUS, scopes))
 
 
 @blueprint.post("/auth")
 def post_token() -> Response:
-    """The OAuth2 form of the same: grant_type=password, with username, password and scope in the body."""
+    """The OAuth2 form of the same (RFC 6749): grant_type password, with username and password, or refresh_token.
+
+    With `access_type=offline` a refresh token comes along.
+    """
     form = request.form
-    if form.get("grant_type") != "password":
-        response = jsonify(error="unsupported_grant_type", error_description="grant_type: expected password")
+    grant_type = form.get("grant_type")
+    if grant_type == "password":
+        username, password = form.get("username", ""), form.get("password", "")
+    elif grant_type == "refresh_token":
+        username, password = _credentials(form.get("refresh_token", ""))
+    else:
+        response = jsonify(
+            error="unsupported_grant_type", error_description="grant_type: expected password or refresh_token"
+        )
         response.status_code = 400
         return response
-    return _token(_identify(form.get("username", ""), form.get("password", "")), form.getlist("scope"))
+    answer = _token(_identify(username, password), form.getlist("scope"))
+    return jsonify(answer | _refresh(username, password, form.get("access_type") == "offline"))
+
+
+@blueprint.after_request
+def keep_nowhere(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-cache, no-store, must-revalidate"
+    return response
+
+
+def _credentials(refresh_token: str) -> tuple[str, str]:
+    try:
+        return open_credentials(registry().services.database.vault, refresh_token)
+    except Unauthenticated as exc:
+        raise Challenge(exc.detail, headers={"WWW-Authenticate": challenge()}) from exc
+
+
+def _refresh(username: str, password: str, wanted: bool) -> dict[str, str]:
+    vault = registry().services.database.vault
+    return {"refresh_token": seal_credentials(vault, username, password)} if wanted else {}
 
 
 def _identify(username: str, password: str) -> Identity:
@@ -67,7 +104,7 @@ def _note_failure(username: str, why: str) -> None:
         )
 
 
-def _token(identity: Identity, scopes: list[str]) -> Response:
+def _token(identity: Identity, scopes: list[str]) -> dict[str, Any]:
     services, tokens = registry().services, registry().tokens
     wanted = [scope for text in scopes for scope in text.split()][:MOST_SCOPES]
     access: dict[str, frozenset[str]] = {}
@@ -82,10 +119,14 @@ def _token(identity: Identity, scopes: list[str]) -> Response:
                     session, identity, name, set(actions.split(","))
                 )
     token = tokens.issue(Grant(identity, access, catalog="registry:catalog:*" in wanted))
-    issued = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    response = jsonify(token=token, access_token=token, expires_in=tokens.lifetime_s, issued_at=issued)
-    response.headers["Cache-Control"] = "no-cache, no-store, must-revalidate"
-    return response
+    granted = (f"repository:{name}:{','.join(sorted(actions))}" for name, actions in access.items() if actions)
+    return {
+        "token": token,
+        "access_token": token,
+        "expires_in": tokens.lifetime_s,
+        "issued_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "scope": " ".join(granted),
+    }
 
 
 def _granted(session: Session, identity: Identity, text: str, actions: set[str]) -> frozenset[str]:

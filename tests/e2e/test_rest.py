@@ -1,5 +1,7 @@
 """Who may do what is decided by REST and felt with docker's protocol."""
 
+from urllib.parse import quote
+
 from tests.e2e.clients.http import call
 from tests.e2e.clients.people import Person
 from tests.e2e.clients.registry import Registry
@@ -70,8 +72,19 @@ def test_a_pushed_image_is_shown(alice: Person, repository: str) -> None:
 
     assert (shown["digest"], shown["is_manifest_list"]) == (digest, False)
     assert [layer["compressed_size"] for layer in shown["layers"]] == [1000, 234]
-    listed = alice.rest.get(f"/repository?namespace={alice.name}")["repositories"]
-    assert repository.partition("/")[2] in {entry["name"] for entry in listed}
+    assert repository.partition("/")[2] in repositories_of(alice)
+
+
+def repositories_of(person: Person) -> set[str]:
+    """The names of all that the person may see in a namespace of her own, page by page."""
+    found: set[str] = set()
+    more = ""
+    while True:
+        page = person.rest.get(f"/repository?namespace={person.name}{more}")
+        found |= {entry["name"] for entry in page["repositories"]}
+        if "next_page" not in page:
+            return found
+        more = f"&next_page={quote(page['next_page'])}"
 
 
 def test_an_organization_that_is_deleted_takes_everything_along(alice: Person) -> None:

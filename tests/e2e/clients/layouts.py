@@ -1,7 +1,10 @@
 """OCI image layouts written by hand: what skopeo, podman and containerd read from a folder."""
 
 import gzip
+import io
 import json
+import tarfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +56,22 @@ class Layout:
         return {"mediaType": media_type, "digest": digest, "size": len(content)}
 
 
+def _rootfs() -> bytes:
+    """A root file system with busybox that nothing else has: skopeo takes a layer it knows in another compression."""
+    archive = io.BytesIO(busybox_rootfs())
+    with tarfile.open(fileobj=archive, mode="a") as tar:
+        tar.addfile(tarfile.TarInfo(f"made-{uuid.uuid4()}"))
+    return archive.getvalue()
+
+
 def image_layout(folder: Path, *more_layers: bytes) -> tuple[Layout, str]:
     """A layout with an image that runs busybox, and the digest of its manifest."""
     layout = Layout(folder)
-    return layout, layout.tag(layout.image("amd64", busybox_rootfs(), *more_layers))
+    return layout, layout.tag(layout.image("amd64", _rootfs(), *more_layers))
 
 
 def index_layout(folder: Path) -> tuple[Layout, str]:
     """A layout with an index of images for two platforms, and the digest of the index."""
     layout = Layout(folder)
-    images = [layout.image("amd64", busybox_rootfs()), layout.image("arm64", b"nothing that runs here")]
+    images = [layout.image("amd64", _rootfs()), layout.image("arm64", b"nothing that runs here")]
     return layout, layout.tag(layout.index(*images))

@@ -8,6 +8,7 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import delete
+from werkzeug.test import TestResponse
 
 from models.access import Identity
 from models.authentication import Superusers
@@ -15,6 +16,7 @@ from models.errors import Forbidden, Unauthenticated
 from models.service_keys import rotate_service_key
 from models.tables import LogEntry, Organization, Permission, Repository, Robot, ServiceKey, User
 from registry.names import RepositoryName
+from registry.refresh import seal_credentials
 from registry.repositories import ensure_writable
 from registry.tokens import Grant, Tokens
 from tests.unit.registry.conftest import Registry, basic, repositories
@@ -287,3 +289,53 @@ def test_names_that_nobody_can_have_are_refused_and_not_written_down(registry: R
     assert registry.client.post("/v2/auth", data=form).status_code == 401
     with registry.services.database.read() as session:
         assert session.query(LogEntry).filter_by(kind="login_failure").count() == 0
+
+
+def ask_by_form(registry: Registry, **form: str) -> TestResponse:
+    return registry.client.post("/v2/auth", data={"service": "drydock", "client_id": "tests", **form})
+
+
+def test_a_refresh_token_stands_for_the_credentials(registry: Registry) -> None:
+    registry.push_image()
+    headers = {"Authorization": basic("acme+ci", "TOKEN-OF-ACME+CI")}
+    answer = registry.client.get("/v2/auth?offline_token=true", headers=headers)
+    refresh = answer.get_json()["refresh_token"]
+    assert "TOKEN-OF" not in refresh
+    assert answer.headers["Cache-Control"] == "no-cache, no-store, must-revalidate"
+    scope = "repository:acme/app:pull,push repository:acme/none:*"
+    form = {"grant_type": "refresh_token", "refresh_token": refresh, "scope": scope}
+    given = ask_by_form(registry, **form).get_json()
+    assert (given["scope"], given["expires_in"]) == ("repository:acme/app:pull,push", 3600)
+    assert "refresh_token" not in given
+    headers = {"Authorization": f"Bearer {given['access_token']}"}
+    assert registry.client.get("/v2/acme/app/tags/list", headers=headers).status_code == 200
+    again = ask_by_form(registry, **form, access_type="offline").get_json()["refresh_token"]
+    assert ask_by_form(registry, **form | {"refresh_token": again}).status_code == 200
+
+
+def test_a_refresh_token_ends_with_what_it_stands_for(registry: Registry) -> None:
+    form = {"grant_type": "password", "username": "acme+ci", "password": "TOKEN-OF-ACME+CI", "access_type": "offline"}
+    refresh = ask_by_form(registry, **form).get_json()["refresh_token"]
+    with registry.services.database.write() as session:
+        robot = session.query(Robot).filter_by(name="acme+ci").one()
+        robot.encrypted_token = session.vault.encrypt("ANOTHER")
+    assert ask_by_form(registry, grant_type="refresh_token", refresh_token=refresh).status_code == 401
+
+
+def test_other_refresh_tokens_are_refused(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = registry.services.database.vault
+    monkeypatch.setattr("registry.refresh.LIFE_S", -1)
+    old = seal_credentials(vault, "acme+ci", "TOKEN-OF-ACME+CI")
+    for token, why in (
+        (old, "expired"),
+        (vault.encrypt("TOKEN-OF-ACME+CI"), "not issued"),
+        (vault.encrypt('{"kind": "other"}'), "not issued"),
+        ("x" * 10_000, "not issued"),
+        ("", "not issued"),
+        ("é", "not issued"),
+    ):
+        answer = ask_by_form(registry, grant_type="refresh_token", refresh_token=token)
+        assert answer.status_code == 401
+        assert why in answer.get_json()["errors"][0]["detail"]
+    answer = ask_by_form(registry, grant_type="authorization_code")
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "unsupported_grant_type")
