@@ -1,17 +1,25 @@
 """A small company whose people have every kind of right there is."""
 
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Table
+
 from models import permissions, repositories, robots, teams
 from models.access import Identity
 from models.organizations import create_organization
 from models.session import Session
-from models.tables import Repository
+from models.tables import Base, Repository
 from models.tables.repositories import RepositoryRole
+from models.vault import Vault
 from tests.factories.accounts import identity_of, make_user
 
 ORGANIZATION = "acme"
 PRIVATE = "acme/app"
 PUBLIC = "acme/public"
 PEOPLE = ("stranger", "reader", "writer", "repo_admin", "member", "creator", "owner", "root")
+Rows = list[tuple[Table, list[dict[str, Any]]]]
+_made: dict[Vault, tuple[dict[str, Identity], Rows]] = {}
 ROLES: dict[str, RepositoryRole] = {"reader": "read", "writer": "write", "repo_admin": "admin"}
 
 
@@ -20,8 +28,33 @@ def make_world(session: Session) -> dict[str, Identity]:
 
     `reader`, `writer` and `repo_admin` have permissions in acme/app; `member`, `creator` and `owner` are in teams
     of that role; `robot` may write to acme/app and `idle_robot` nothing; `root` and `almighty` are superusers, the
-    second with access to everything; `token` is a repository token that may write to acme/app.
+    second with access to everything; `token` is a repository token that may write to acme/app. Into a database that
+    is empty; the second time in a process as rows, which takes a tenth of the time.
     """
+    if session.get_bind().dialect.name != "sqlite":  # whose numbers would not go on from those of the rows
+        return _populate(session)
+    if session.vault not in _made:
+        callers = _populate(session)
+        _made[session.vault] = callers, _rows(session)
+        return dict(callers)
+    callers, rows = _made[session.vault]
+    for table, found in rows:
+        session.execute(table.insert(), found)
+    return dict(callers)
+
+
+def _rows(session: Session) -> Rows:
+    """All that the session sees, what is referred to first."""
+    found = [(table, [dict(row) for row in session.execute(table.select()).mappings()]) for table in _tables()]
+    return [(table, rows) for table, rows in found if rows]
+
+
+@cache
+def _tables() -> list[Table]:
+    return list(Base.metadata.sorted_tables)
+
+
+def _populate(session: Session) -> dict[str, Identity]:
     people = {name: make_user(session, name.replace("_", "-")) for name in PEOPLE}
     callers = {name: identity_of(user) for name, user in people.items()}
     owner = callers["owner"]
