@@ -56,7 +56,7 @@ class TagsView(View):
 
 class TagChange(Body):
     manifest_digest: str | None = Field(
-        None, max_length=140, description="The manifest that the tag names from now on; it is made if it is missing"
+        None, max_length=140, description="The manifest that the tag names from now on; a tag that is missing is made"
     )
     expiration: float | None = Field(
         None, ge=0, le=LAST_SECOND, description="When the tag ends, as Unix time in seconds; null: never"
