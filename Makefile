@@ -27,7 +27,7 @@ test: ## Install what the tests need and run all of them, with real servers
 
 unit: ## Run the unit tests only: no servers, no network, seconds
 	@scripts/setup dev
-	@exec $(PYTEST) tests/unit --numprocesses auto
+	@exec $(PYTEST) tests/unit --numprocesses auto --dist worksteal
 
 bench: ## Print push and pull figures beside Debian's docker-registry
 	@scripts/test-setup

@@ -48,6 +48,19 @@ def folder(name: str, mode: int = 0o755) -> tuple[tarfile.TarInfo, bytes]:
     return entry(name, kind=tarfile.DIRTYPE, mode=mode)
 
 
+def sparse(pieces: list[tuple[int, int]], size: int, data: bytes) -> bytes:
+    """A file in GNU tar's old sparse format."""
+    info, _ = entry("holes", data)
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    for index, (offset, length) in enumerate(pieces):
+        header[386 + index * 24 : 410 + index * 24] = b"%011o\0%011o\0" % (offset, length)
+    header[483:495] = b"%011o\0" % size
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + data + bytes(-len(data) % 512) + bytes(1024)
+
+
 class Room:
     """A folder to unpack into, beside a file that no archive may touch."""
 
