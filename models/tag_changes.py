@@ -1,6 +1,7 @@
 """Changes to a tag by hand: what it means, when it ends, whether it may change; and its past, brought back."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -8,7 +9,7 @@ from models import audit
 from models.access import Identity, may
 from models.errors import Forbidden, Invalid, NotFound, TagImmutable
 from models.session import Session
-from models.tables import Manifest, ManifestChild, Repository
+from models.tables import Manifest, ManifestChild, Repository, Tag
 from models.tags import lock_tag, now_ms, put_tag
 
 
@@ -46,16 +47,8 @@ def change_expiration(
             f"expiration: expected a moment that is to come, as Unix time in seconds, got {expires_ms // 1000}"
         )
     before, tag.expires_ms = tag.expires_ms, expires_ms
-    audit.record(
-        session,
-        "change_tag_expiration",
-        actor=actor,
-        repository=repository,
-        tag=name,
-        manifest_digest=tag.manifest.digest,
-        expiration_date=_shown(expires_ms),
-        old_expiration_date=_shown(before),
-    )
+    old, new = _shown(before), _shown(expires_ms)
+    _record(session, "change_tag_expiration", tag, repository, actor, expiration_date=new, old_expiration_date=old)
 
 
 def change_immutability(
@@ -73,15 +66,12 @@ def change_immutability(
     if not immutable and not may(session, actor, repository, "admin"):
         raise Forbidden("Only an administrator of the repository may make a tag mutable again")
     tag.immutable = immutable
-    audit.record(
-        session,
-        "change_tag_immutability",
-        actor=actor,
-        repository=repository,
-        tag=name,
-        manifest_digest=tag.manifest.digest,
-        immutable=immutable,
-    )
+    _record(session, "change_tag_immutability", tag, repository, actor, immutable=immutable)
+
+
+def _record(session: Session, kind: str, tag: Tag, repository: Repository, actor: Identity, /, **detail: Any) -> None:
+    digest = tag.manifest.digest
+    audit.record(session, kind, actor=actor, repository=repository, tag=tag.name, manifest_digest=digest, **detail)
 
 
 def _locked(session: Session, repository: Repository, digest: str) -> Manifest | None:

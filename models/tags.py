@@ -110,12 +110,10 @@ def _lock_present(session: Session, repository_id: int, name: str) -> Row[Any] |
 
 def lock_tag(session: Session, repository: Repository, name: str) -> Tag:
     """The tag as it is now, and until this transaction ends; NotFound."""
-    tag = find_tag(session, repository, name)
+    present = _lock_present(session, repository.id, name)
+    tag = None if present is None else find_tag(session, repository, name)
     if tag is None:
         raise NotFound(f"tag {name} does not exist")
-    session.refresh(tag, with_for_update={"of": Tag})
-    if tag.end_ms is not None:  # it was moved or removed while we waited for it
-        return lock_tag(session, repository, name)
     return tag
 
 
