@@ -9,6 +9,7 @@ from registry.errors import BlobUnknown
 from registry.manifest_format import ParsedManifest
 from registry.names import Digest, RepositoryName
 from registry.services import Services
+from storage.driver import NotFound
 
 EXPIRES_AFTER = "quay.expires-after"
 CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
@@ -27,9 +28,10 @@ def read_labels(services: Services, name: RepositoryName, parsed: ParsedManifest
     try:
         with services.database.read() as session:
             config = find_blob(session, name, Digest.parse(parsed.blobs[0].digest))
-    except BlobUnknown:  # told with all else that is missing, when the manifest is stored
+        content = b"" if config.size > LARGEST_CONFIG else services.storage.read(config.path)
+    except (BlobUnknown, NotFound):  # told with all else that is missing, when the manifest is stored
         return labels
-    return labels if config.size > LARGEST_CONFIG else _in_config(services.storage.read(config.path)) | labels
+    return _in_config(content) | labels
 
 
 def lifetime_s(labels: Mapping[str, str]) -> int | None:

@@ -83,6 +83,15 @@ def test_a_huge_config_is_not_read(registry: Registry) -> None:
     assert left_ms(registry, "huge") is None
 
 
+def test_a_config_that_storage_has_lost_is_no_reason_to_refuse_the_manifest(registry: Registry) -> None:
+    config = labelled("1h")
+    document = image(registry.push_blob(config), len(config), registry.push_blob(b"layer"), 5)
+    storage = registry.services.storage
+    storage.delete([path for path, stat in storage.list("blobs") if stat.size == len(config)])
+    assert registry.put_manifest("v1", document).status_code == 201
+    assert left_ms(registry, "v1") is None
+
+
 def test_pushing_again_counts_from_now(registry: Registry) -> None:
     push(registry, "nightly", labelled("1h"))
     with registry.services.database.write() as session:
