@@ -56,7 +56,7 @@ def identify_basic(database: Database, superusers: Superusers, username: str, pa
     """The identity behind a user name and password as registry clients send them.
 
     `$oauthtoken`, `$app` and `$token` name the kind of token that the password is; a name with `+` is a robot's;
-    any other is a user's, whose password may also be one of its application tokens. Unauthenticated, TooMany.
+    any other is a user's, with the user's own password. Unauthenticated, TooMany.
     """
     special = _SPECIAL.get(username)
     if special is None and "+" in username:

@@ -1,7 +1,8 @@
 """Secrets at rest: what must be shown again is encrypted, what must only be recognized is hashed with a key.
 
 The first key encrypts and hashes; all of them decrypt and recognize, so that a key can be replaced while the old
-one is still accepted (`drydock secrets rotate` then rewrites what the old key protects).
+one is still accepted. `drydock secrets rotate` then rewrites what is encrypted; hashes cannot be rewritten, so tokens
+made under the old key work for as long as it stays accepted.
 """
 
 import base64
