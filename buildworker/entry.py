@@ -14,7 +14,7 @@ from models.jobs import Lease
 log = logging.getLogger(__name__)
 
 KINDS: Mapping[str, Callable[[runtime.Runtime, Lease, Stop], None]] = {BUILD: builds.run}
-"""What carries out a job of each kind. `Stop`: the worker is to stop."""
+"""What carries out a job of each kind. `Stop`: the worker is to stop, and the job to be given back."""
 
 
 def run(job_uuid: str) -> None:
@@ -25,10 +25,20 @@ def run(job_uuid: str) -> None:
     stop = Stop()
     stop.on(signal.SIGTERM)
     with runtime.opened(runtime.settings()) as opened:
-        with opened.database.write() as session:
-            lease = jobs.claim(session, job_uuid, owner.name_of(os.getpid(), runtime.worker()))
-        if lease is None:
-            log.info("job %s does not wait any more", job_uuid)
-            return
-        log.info("job %s begins: %s, attempt %d of %d", lease.uuid, lease.kind, lease.attempt, lease.max_attempts)
-        KINDS[lease.kind](opened, lease, stop)
+        if lease := take(opened, job_uuid, owner.name_of(os.getpid(), runtime.worker())):
+            carry_out(opened, lease, stop)
+
+
+def take(opened: runtime.Runtime, job_uuid: str, name: str) -> Lease | None:
+    """Take the job for the process of that name; None if it does not wait any more."""
+    with opened.database.write() as session:
+        lease = jobs.claim(session, job_uuid, name)
+    if lease is None:
+        log.info("job %s does not wait any more", job_uuid)
+    return lease
+
+
+def carry_out(opened: runtime.Runtime, lease: Lease, stop: Stop) -> None:
+    """Do what jobs of its kind are for. `stop`: see KINDS."""
+    log.info("job %s begins: %s, attempt %d of %d", lease.uuid, lease.kind, lease.attempt, lease.max_attempts)
+    KINDS[lease.kind](opened, lease, stop)

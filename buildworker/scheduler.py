@@ -20,7 +20,8 @@ from buildworker import builds, runtime
 from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from config.settings import Settings
-from models import jobs
+from models import deliveries, jobs
+from models.builds import KIND as BUILD
 from models.pulls import flush_pulls
 from models.queue import WakeUps
 from storage.driver import StorageError
@@ -62,7 +63,8 @@ def requeue_lost(opened: Runtime) -> None:
     with opened.database.write() as session:
         lost = jobs.requeue_lost(session, timeout)
     for job in lost:
-        builds.conclude_lost(opened, job)
+        if job.kind == BUILD:
+            builds.conclude_lost(opened, job)
 
 
 class LostJobs:
@@ -103,10 +105,17 @@ def wake_waiting(opened: Runtime) -> None:
                 wakeups.send(queue, uuid)
 
 
+def forget_deliveries(opened: Runtime) -> None:
+    """Delete what the outbox has of deliveries that ended long ago."""
+    with opened.database.write() as session:
+        deliveries.forget_old(session)
+
+
 TASKS = (
     Task("requeue lost jobs", 2, LostJobs()),
     Task("wake waiting jobs", 2, wake_waiting),
     Task("archive forgotten logs", 30, builds.archive_forgotten),
+    Task("forget old deliveries", 3600, forget_deliveries),
     Task("write pull events", 5, lambda opened: flush_pulls(opened.redis, opened.database)),
 )
 

@@ -22,16 +22,16 @@ from rq.worker import WorkerStatus
 from sqlalchemy.exc import SQLAlchemyError
 
 from buildworker import builds, entry, owner, runtime, scratch
+from buildworker.queues import FORKED
 from buildworker.stop import Stop
 from config.settings import Settings
 from models import jobs
-from models.builds import QUEUE as BUILDS
+from models.builds import KIND as BUILD
 from models.queue import open_redis
 from storage.driver import StorageError
 
 log = logging.getLogger(__name__)
 
-QUEUES = (BUILDS,)
 _PR_SET_PDEATHSIG = 1
 _HEARTBEAT_S = 30
 _TTL_S = 60
@@ -43,8 +43,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(settings: Settings, queues: Sequence[str] | None = None) -> int:
-    """Work on the queues (None: all), the first one first, until SIGTERM or SIGINT; the exit code.
+def main(settings: Settings, queues: Sequence[str] = FORKED) -> int:
+    """Work on the queues, the first one first, until SIGTERM or SIGINT; the exit code.
 
     A build under way is then given back to the queue without counting its attempt.
     """
@@ -52,12 +52,11 @@ def main(settings: Settings, queues: Sequence[str] | None = None) -> int:
     stop.on(*_SIGNALS)
     runtime.become_worker(settings)
     _recover(settings)
-    names = list(queues or QUEUES)
-    log.info("waiting for jobs in %s", ", ".join(names))
+    log.info("waiting for jobs in %s", ", ".join(queues))
     complained = 0.0
     while not stop.is_set():
         try:
-            _work(settings, names, stop)
+            _work(settings, queues, stop)
         except RedisError as exc:
             if time.monotonic() - complained > _COMPLAIN_EVERY_S:
                 log.warning("Redis does not answer (%s); trying again every second", exc)
@@ -98,7 +97,7 @@ def _recover(settings: Settings) -> None:
 def _abandon(opened: runtime.Runtime, uuid: str, name: str) -> None:
     with opened.database.write() as session:
         lost = jobs.requeue_abandoned(session, uuid, name)
-    if lost is not None:
+    if lost is not None and lost.kind == BUILD:
         builds.conclude_lost(opened, lost)
     builds.remove_left(opened, scratch.name_for(uuid, name))
 

@@ -72,14 +72,14 @@ def worker(
         str | None, typer.Option(metavar="A,B", help="Work on these queues only, the first one first.")
     ] = None,
 ) -> None:
-    """Run one worker process only: it builds images."""
+    """Run workers only: they build images, one at a time, and beside that send mail and notifications."""
     from cli.logs import configure_logging
     from cli.roles import run_worker
 
     settings = settings_from(config, data)
     configure_logging(settings, "worker")
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
-    raise typer.Exit(run_worker(settings, names))
+    raise typer.Exit(run_worker(settings, config, names))
 
 
 @app.command()

@@ -2,10 +2,12 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from buildworker.queues import EVERY, FORKED, SHORT
 from cli.options import ROOT, Refused, environ_of
+from cli.processes import Process, Stopped, Supervisor
 from config.settings import Settings
 
 CONF = Path(ROOT, "conf", "gunicorn.conf.py")
@@ -37,12 +39,35 @@ def run_web(settings: Settings, config: Path | None) -> None:
     os.execve(command[0], command, environ_of(settings, config))  # noqa: S606
 
 
-def run_worker(settings: Settings, queues: Sequence[str] | None) -> int:
+def run_worker(settings: Settings, config: Path | None, queues: Sequence[str] | None) -> int:
     """Work on the queues (None: all) until asked to end; the exit code."""
+    _require_redis(settings)
+    names = queues if queues is not None else EVERY
+    if unknown := [name for name in names if name not in EVERY]:
+        raise Refused(f"There is no queue {', '.join(unknown)}; there are {', '.join(EVERY)}.")
+    short, forked = [name for name in names if name in SHORT], [name for name in names if name in FORKED]
+    if short and forked:
+        return _run_both(environ_of(settings, config), short, forked)
+    if short:
+        from buildworker import errands  # noqa: PLC0415
+
+        return errands.main(settings, short)
     from buildworker import worker  # noqa: PLC0415
 
-    _require_redis(settings)
-    return worker.main(settings, queues)
+    return worker.main(settings, forked)
+
+
+def _run_both(environ: Mapping[str, str], short: Sequence[str], forked: Sequence[str]) -> int:
+    """Keep a process for either sort of queue running, so that neither waits for the other."""
+    with Supervisor() as supervisor:
+        for names in (short, forked):
+            command = role_command("worker", "--queues", ",".join(names))
+            supervisor.start(Process(f"worker of {', '.join(names)}", command, environ))
+        try:
+            while True:
+                supervisor.wait(None)
+        except Stopped:
+            return 0
 
 
 def run_scheduler(settings: Settings) -> int:

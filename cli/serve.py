@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from buildworker.queues import FORKED, SHORT
 from cli import private_redis
 from cli.claims import listening, locked
 from cli.docker_line import describe_engine
@@ -56,7 +57,9 @@ def _serve(
     gate.close()
     workers = settings.BUILD_WORKERS if settings.FEATURE_BUILD_SUPPORT else 0
     for number in range(1, workers + 1):
-        supervisor.start(Process(f"worker {number}", role_command("worker"), environ))
+        command = role_command("worker", "--queues", ",".join(FORKED))
+        supervisor.start(Process(f"worker {number}", command, environ))
+    supervisor.start(Process("errands", role_command("worker", "--queues", ",".join(SHORT)), environ))
     supervisor.start(Process("scheduler", role_command("scheduler"), environ))
     _wait_for_answer(supervisor, listener)
     typer.echo(_welcome(settings, first_start=first_start))

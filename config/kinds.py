@@ -44,6 +44,8 @@ def _kinds(annotation: object, metadata: Sequence[object] = ()) -> Iterable[Kind
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NETLOC = re.compile(rf"(?:{_HOST.pattern}|\[[0-9A-Fa-f:.]+\])(?::(\d{{1,5}}))?", re.ASCII)
+_ADDRESS = r"[^\s@<>,;:\"]+@[^\s@<>,;:\"]+"
+_SENDER = re.compile(rf"{_ADDRESS}|[^<>@,;:\"]+ <{_ADDRESS}>")
 _ENGINE = re.compile(r"unix:///\S+|(?:tcp|https?|ssh|npipe)://\S+")
 
 
@@ -107,6 +109,11 @@ def _redis(url: SecretStr) -> SecretStr:
         _require(parts.scheme in {"redis", "rediss"} and parts.hostname)
         _require(parts.port is None or parts.port > 0)
     return url
+
+
+def _sender(text: str) -> str:
+    _require(text.isprintable() and _SENDER.fullmatch(text))
+    return text
 
 
 def _folder(value: object) -> object:
@@ -186,6 +193,9 @@ _SECRET_LIST = f"a list of texts of at least {SECRET_LENGTH} characters"
 Secrets = Annotated[
     Sequence[Secret],
     Kind("list of secrets", _SECRET_LIST, f"text of at least {SECRET_LENGTH} characters, in quotes"),
+]
+Sender = Annotated[
+    Text, AfterValidator(_sender), Kind("address", "an e-mail address, or a name and an address: `Name <address>`")
 ]
 Arguments = Annotated[Mapping[str, Any], Kind("mapping", "names with values", "a name that is text")]
 _LOCATION = "a driver and its parameters, such as [LocalStorage, {storage_path: storage}]"

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterator
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
@@ -15,6 +16,7 @@ from config.schema import (
     AccessKeys,
     BuildKeys,
     DatabaseKeys,
+    MailKeys,
     RedisKeys,
     RedisServer,
     RepositoryKeys,
@@ -35,7 +37,9 @@ class Conflict(NamedTuple):
     message: str
 
 
-class Settings(BuildKeys, RepositoryKeys, AccessKeys, SecretKeys, RedisKeys, StorageKeys, DatabaseKeys, ServerKeys):
+class Settings(
+    BuildKeys, RepositoryKeys, MailKeys, AccessKeys, SecretKeys, RedisKeys, StorageKeys, DatabaseKeys, ServerKeys
+):
     """Every setting, immutable; `load_settings` makes one from a file and the environment, `Settings()` from defaults.
 
     To change one afterwards, load again with it: defaults that follow another key (SERVER_HOSTNAME…) follow only then.
@@ -76,6 +80,9 @@ class Settings(BuildKeys, RepositoryKeys, AccessKeys, SecretKeys, RedisKeys, Sto
             least = 2 * self.BUILD_HEARTBEAT_SEC
             message = f"expected at least twice BUILD_HEARTBEAT_SEC ({least}), got {self.BUILD_HEARTBEAT_TIMEOUT_SEC}"
             yield Conflict("BUILD_HEARTBEAT_TIMEOUT_SEC", "BUILD_HEARTBEAT_SEC", message)
+        if self.MAIL_USE_AUTH and not (self.MAIL_USERNAME and self.MAIL_PASSWORD):
+            message = "expected MAIL_USERNAME and MAIL_PASSWORD as well"
+            yield Conflict("MAIL_USE_AUTH", "MAIL_USERNAME", message)
         yield from self._redis_conflicts()
 
     def _redis_conflicts(self) -> Iterator[Conflict]:
@@ -100,6 +107,21 @@ class Settings(BuildKeys, RepositoryKeys, AccessKeys, SecretKeys, RedisKeys, Sto
     def url(self) -> str:
         """Where clients reach this instance: scheme and host, without a slash at the end."""
         return f"{self.PREFERRED_URL_SCHEME}://{self.SERVER_HOSTNAME}"
+
+    @property
+    def hostname(self) -> str:
+        """The host of SERVER_HOSTNAME, without its port."""
+        return urlsplit(f"//{self.SERVER_HOSTNAME}").hostname or "localhost"
+
+    @property
+    def mail_sender(self) -> str:
+        """What mail says it is from."""
+        return self.MAIL_DEFAULT_SENDER or f"no-reply@{self.hostname}"
+
+    @property
+    def mail_sender_address(self) -> str:
+        """The address in it."""
+        return parseaddr(self.mail_sender)[1]
 
     @property
     def db_uri(self) -> SecretStr:

@@ -173,9 +173,16 @@ def requeue_abandoned(session: Session, uuid: str, owner: str) -> Lost | None:
     return _put_back(session, job, running) if job else None
 
 
-def due(session: Session, *, older_than: timedelta = timedelta(), limit: int = 1000) -> list[tuple[str, str]]:
-    """(queue, uuid) of the jobs that have waited for a worker at least that long, the oldest first."""
+def due(
+    session: Session, *, older_than: timedelta = timedelta(), queues: Collection[str] | None = None, limit: int = 1000
+) -> list[tuple[str, str]]:
+    """(queue, uuid) of the jobs that have waited for a worker at least that long, the oldest first.
+
+    `queues`: in these only.
+    """
     waits = and_(Job.state == "queued", Job.queued_at <= now() - older_than)
+    if queues is not None:
+        waits = and_(waits, Job.queue.in_(queues))
     rows = session.execute(select(Job.queue, Job.uuid).where(waits).order_by(Job.queued_at, Job.id).limit(limit))
     return [(queue, uuid) for queue, uuid in rows]
 

@@ -4,12 +4,15 @@ Losing one loses nothing: the `job` row is the truth, and the scheduler wakes ag
 """
 
 import logging
+from collections.abc import Sequence
+from typing import cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue as RqQueue
+from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 
 from config.settings import Settings
@@ -33,6 +36,14 @@ class WakeUps:
             )
         except RedisError as exc:
             log.warning("job %s waits without a wake-up, Redis did not take it: %s", job_uuid, exc)
+
+    def wait(self, queues: Sequence[str], seconds: int) -> bool:
+        """Wait for a wake-up in any of the queues and use it up; whether one came; RedisError."""
+        heard = self._redis.blpop([self.queue(name).key for name in queues], timeout=seconds)
+        if heard is None:
+            return False
+        self._redis.delete(RqJob.key_for(cast("tuple[bytes, bytes]", heard)[1].decode()))
+        return True
 
     def queue(self, name: str) -> RqQueue:
         return RqQueue(name, connection=self._redis, serializer=JSONSerializer)

@@ -4,10 +4,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Database, Session
-from models.tables import Base, OAuthApplication, Robot, ServiceKey
+from models.tables import Base, Delivery, OAuthApplication, Robot, ServiceKey
 
 BATCH = 500
 ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
+    (Delivery, Delivery.id, "encrypted_message"),
     (Robot, Robot.id, "encrypted_token"),
     (OAuthApplication, OAuthApplication.id, "encrypted_secret"),
     (ServiceKey, ServiceKey.id, "encrypted_private_key"),

@@ -17,6 +17,8 @@ from tests.services.redis import Redis
 from tests.services.redis import redis as run_redis
 from tests.services.s3 import S3, Bucket
 from tests.services.s3 import s3 as run_s3
+from tests.services.smtp import Smtp
+from tests.services.smtp import smtp as run_smtp
 
 _LOG_LINES = 60
 
@@ -99,6 +101,13 @@ def s3_bucket(s3: S3) -> Bucket:
 def fresh_s3_bucket(s3: S3) -> Bucket:
     """An empty bucket for one test."""
     return s3.new_bucket()
+
+
+@pytest.fixture(scope="session")
+def smtp() -> Iterator[Smtp]:
+    """An SMTP server; `settings` send mail there, `await_mail_to(address)` finds it."""
+    with run_smtp() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

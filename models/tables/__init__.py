@@ -4,6 +4,7 @@ from models.tables.accounts import Account, Deleted, Organization, Robot, Team, 
 from models.tables.base import Base
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
+from models.tables.deliveries import Delivery
 from models.tables.jobs import Build, Job
 from models.tables.logs import LogEntry
 from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
@@ -17,6 +18,7 @@ __all__ = [
     "Blob",
     "Build",
     "Deleted",
+    "Delivery",
     "Garbage",
     "Job",
     "LogEntry",

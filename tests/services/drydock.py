@@ -63,9 +63,13 @@ class Drydock:
 
     def start_worker(self) -> None:
         """Add a worker process."""
-        server = self._start("worker", f"worker-{len(self.workers) + 1}")
+        server = self._start("worker", f"worker-{len(self.workers) + 1}", "--queues", "builds")
         self.servers.append(server)
         self.workers.append(server)
+
+    def start_errands(self) -> None:
+        """Add the process that sends mail and notifications."""
+        self.servers.append(self._start("worker", "errands", "--queues", "deliveries"))
 
     def start_scheduler(self) -> None:
         """Add the scheduler process."""
@@ -163,12 +167,13 @@ def embedded(*, engine: str | None = None, settings: Mapping[str, str] | None = 
 def mixed(
     *, database: str, redis: str, engine: str | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[Drydock]:
-    """PostgreSQL, Redis, blobs in a local folder; one web process, one worker, a scheduler."""
+    """PostgreSQL, Redis, blobs in a local folder; one web process, one worker, one for errands, a scheduler."""
     keys = {"DB_URI": database, "REDIS_URL": redis, **(settings or {})}
     with _installation("mixed", engine, keys) as drydock:
         _prepare(drydock)
         drydock.start_web(drydock.port)
         drydock.start_worker()
+        drydock.start_errands()
         drydock.start_scheduler()
         yield drydock
 
@@ -177,7 +182,7 @@ def mixed(
 def production(
     *, database: str, redis: str, bucket: Bucket, engine: str | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[Drydock]:
-    """PostgreSQL, Redis, S3; two web processes behind nginx, two workers, a scheduler."""
+    """PostgreSQL, Redis, S3; two web processes behind nginx, two workers, one for errands, a scheduler."""
     keys = {"DB_URI": database, "REDIS_URL": redis, "DISTRIBUTED_STORAGE_CONFIG": json.dumps(bucket.storage_config())}
     keys["TRUSTED_PROXIES"] = "1"
     with _installation("production", engine, {**keys, **(settings or {})}) as drydock:
@@ -187,6 +192,7 @@ def production(
             drydock.start_web(port)
         for _ in range(2):
             drydock.start_worker()
+        drydock.start_errands()
         drydock.start_scheduler()
         drydock.start_proxy(ports)
         yield drydock
@@ -235,7 +241,7 @@ def _healthy(port: int) -> bool:
 
 
 def _workers_below(pid: int) -> list[int]:
-    found = [child for child in process.descendants(pid) if "worker" in _command_line(child)]
+    found = [child for child in process.descendants(pid) if {"worker", "builds"} <= set(_command_line(child))]
     if not found:
         raise AssertionError("drydock serve runs no worker process")
     return found

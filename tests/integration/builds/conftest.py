@@ -152,7 +152,7 @@ class Workers:
         before = self.redis.scard("rq:workers") if ready is None else 0
         return process.start(
             "worker",
-            [sys.executable, "-P", "-m", "cli.main", "worker"],
+            [sys.executable, "-P", "-m", "cli.main", "worker", "--queues", "builds"],
             ready=ready or (lambda: self.redis.scard("rq:workers") > before),
             env={**os.environ, **self.environ},
             cwd=Path(__file__).parents[3],

@@ -159,7 +159,7 @@ def test_docker_host_is_the_engine_unless_one_is_configured() -> None:
         ("BUILDLOGS_REDIS:\n  host: redis\n  prot: 1", "3: BUILDLOGS_REDIS.prot: unknown key; did you mean port?"),
         ("PORT: 1\nWEB_WORKER: 1", "2: WEB_WORKER: unknown key; did you mean WEB_WORKERS?"),
         ("web_workers: 1", "1: web_workers: unknown key; did you mean WEB_WORKERS?"),
-        ("MAIL_SERVER: x", "1: MAIL_SERVER: unknown key; docs/configuration.md has all"),
+        ("STRIPE_PLAN: x", "1: STRIPE_PLAN: unknown key; docs/configuration.md has all"),
         ("PORT: 1\nHOST: a\nPORT: 2", "3: PORT: stands twice, first in line 1; keep one"),
         (
             "BUILDLOGS_REDIS:\n  host: a\n  host: b",

@@ -1,0 +1,77 @@
+"""An installation whose outbox is emptied by worker processes, as in production."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from config.load import load_settings
+from config.secrets import ensure_secrets
+from config.settings import Settings
+from models import mail
+from models.migrate import upgrade
+from models.opening import open_database
+from models.queue import WakeUps, open_redis
+from models.session import Database
+from models.tables import Delivery
+from tests.services import process
+from tests.services.process import Server, wait_until
+from tests.services.smtp import Smtp
+
+
+@dataclass
+class Installation:
+    """Its database, and the worker processes that a test starts."""
+
+    environ: dict[str, str]
+    settings: Settings
+    database: Database
+
+    def start_worker(self, queues: str = "deliveries", **settings: str) -> Server:
+        """A worker that has said that it is ready."""
+        given = self.environ | {f"DRYDOCK_{key}": value for key, value in settings.items()}
+        argv = [sys.executable, "-P", "-m", "cli.main", "worker", "--queues", queues]
+        said: list[Server] = []
+        server = process.start(
+            "worker", argv, ready=lambda: True, env={**os.environ, **given}, cwd=Path(__file__).parents[3]
+        )
+        said.append(server)
+        wait_until(lambda: "waiting for errands" in server.log_tail(), seconds=20, alive=lambda: server.alive)
+        return server
+
+    def send_mail(self, to: str, subject: str = "Hello", text: str = "A text.\n") -> str:
+        """The uuid of its row."""
+        with self.database.write() as session:
+            mail.send(session, to=to, subject=subject, text=text)
+            return session.scalars(select(Delivery.uuid).order_by(Delivery.id.desc()).limit(1)).one()
+
+    def row(self, uuid: str) -> Delivery:
+        with self.database.read() as session:
+            return session.scalars(select(Delivery).where(Delivery.uuid == uuid)).one()
+
+    def await_state(self, uuid: str, state: str, *, seconds: float = 10) -> Delivery:
+        wait_until(lambda: self.row(uuid).state == state, seconds=seconds)
+        return self.row(uuid)
+
+
+@pytest.fixture
+def installation(tmp_path: Path, fresh_redis_url: str, smtp: Smtp) -> Iterator[Installation]:
+    environ = {
+        "DRYDOCK_DATA": str(tmp_path / "data"),
+        "DRYDOCK_REDIS_URL": fresh_redis_url,
+        **{f"DRYDOCK_{key}": value for key, value in smtp.settings.items()},
+    }
+    settings = ensure_secrets(load_settings(None, environ))
+    redis = open_redis(settings)
+    database = open_database(settings, on_wake=WakeUps(redis).send)
+    upgrade(database)
+    before = set(process.running())
+    yield Installation(environ, settings, database)
+    for server in set(process.running()) - before:
+        server.stop()
+    database.dispose()
+    redis.close()
