@@ -3,12 +3,14 @@
 import re
 from typing import cast
 
-from flask import current_app, request
+from flask import current_app, g, request
 
 from models.access import ANONYMOUS, Identity
 from models.authentication import identify_bearer
 from models.errors import Invalid
+from models.sessions import find_session
 from registry.services import Services
+from registry.session_cookie import CSRF_HEADER, check_csrf, csrf_token, read_cookie
 
 _BEARER = re.compile(r"bearer(?: +(\S*))? *", re.IGNORECASE)
 _BROWSER = re.compile(r"Mozilla/|Opera/")
@@ -22,14 +24,27 @@ def services() -> Services:
 def identify() -> Identity:
     """Who is calling. A bearer token that is presented has to be good (Unauthenticated), also where none is needed.
 
-    Any other kind of credential, HTTP basic included, does not count here: such a caller is anonymous, as in Quay.
-    Browser sessions will be recognized here too.
+    Without one, a browser's session counts; what it changes needs the session's CSRF token (Forbidden). Any other kind
+    of credential, HTTP basic included, does not count here: such a caller is anonymous, as in Quay.
     """
     token = bearer_token()
     if token is None:
-        return ANONYMOUS.at(request.remote_addr)
+        return (_identify_session() or ANONYMOUS).at(request.remote_addr)
     with services().database.read() as session:
         return identify_bearer(session, services().superusers, token).at(request.remote_addr)
+
+
+def _identify_session() -> Identity | None:
+    settings = services().settings
+    cookie = read_cookie(settings)
+    if cookie is None:
+        return None
+    caller = find_session(services().database, services().superusers, settings, cookie)
+    if caller is not None:
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            check_csrf(settings, cookie, request.headers.get(CSRF_HEADER))
+        g.csrf_token = csrf_token(settings, cookie)
+    return caller
 
 
 def bearer_token() -> str | None:

@@ -63,6 +63,7 @@ class Operation:
     view: Any
     status: int
     for_pages: bool
+    waits: bool
 
     def expects(self, url: str) -> set[str]:
         """The parameters that the method must declare when served at `url`."""
@@ -76,12 +77,13 @@ class Operation:
 
 
 def operation(
-    name: str, *, allow: Rule, status: int | None = None, for_pages: bool = False
+    name: str, *, allow: Rule, status: int | None = None, for_pages: bool = False, waits: bool = False
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declare the method's public name (Quay's operationId) and who may call it.
 
     `status` of success; by default 200, or 204 for `-> None`. `for_pages`: a browser may load it without
-    X-Requested-With.
+    X-Requested-With. `waits`: the method waits for something else than the database, a password's hash or another
+    server: it is called outside of any transaction and has no `session`; its target was loaded in one that has ended.
     """
 
     def declare(method: Callable[..., Any]) -> Operation:
@@ -92,7 +94,7 @@ def operation(
         view = None if view is type(None) else view
         body, optional = _without_none(hints.get("body"))
         code = status or (204 if view is None else 200)
-        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, for_pages)
+        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, for_pages, waits)
 
     return declare
 
@@ -194,8 +196,13 @@ def _serve(op: Operation, resource: Resource, args: dict[str, Any]) -> Response:
     op.allow.screen(caller)  # here too, so that nobody without any right makes writers wait
     # Before the transaction begins: a client that sends slowly must not hold it open.
     data = read_body() if op.body else b""
+    if op.waits:
+        with services().database.read() as session:
+            op.allow.admit(session, caller, args)
+        return _carry_out(op, resource, args, data)
     with _transaction() as session:
         g.session = session
+        op.allow.admit(session, caller, args)
         return _carry_out(op, resource, args, data)
 
 
@@ -205,7 +212,6 @@ def _transaction() -> AbstractContextManager[Session]:
 
 
 def _carry_out(op: Operation, resource: Resource, args: dict[str, Any], data: bytes) -> Response:
-    op.allow.admit(resource.session, resource.caller, args)
     if op.body:
         args["body"] = parse_body(op.body, data, optional=op.body_optional)
     if op.query:

@@ -6,12 +6,12 @@ the operation in their place.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models import access, users
 from models.access import Identity
-from models.errors import Forbidden
+from models.errors import Forbidden, StaleLogin
 from models.session import Session
 from models.tables import Organization, Repository, Team, User
 
@@ -21,7 +21,8 @@ class Rule:
     """`check` takes the session, the caller and URL parameters, and returns the target that the rule `gives`.
 
     `scope`: what a token must cover; `waived`: not where the target is public. `everywhere`: also where
-    FEATURE_ANONYMOUS_ACCESS is off, since it tells nothing about anybody's data.
+    FEATURE_ANONYMOUS_ACCESS is off, since it tells nothing about anybody's data. `fresh`: a browser session counts only
+    for a while after the password was given (FRESH_LOGIN_TIMEOUT); tokens count as ever, as in Quay.
     """
 
     check: Callable[..., Any]
@@ -29,6 +30,7 @@ class Rule:
     gives: str | None
     waived: bool
     everywhere: bool
+    fresh: bool = False
 
     @property
     def name(self) -> str:
@@ -47,6 +49,8 @@ class Rule:
             raise caller.refuse()
         if not caller.may_use(self.scope):
             raise Forbidden(f"The access token lacks the scope {self.scope}")
+        if self.fresh and not caller.fresh:
+            raise StaleLogin("Requires fresh login")
 
     def admit(self, session: Session, caller: Identity, args: dict[str, Any]) -> None:
         """Replace the target's URL parameters in `args` by the target, or refuse."""
@@ -61,6 +65,11 @@ def rule(
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Make a check a Rule."""
     return lambda check: Rule(check, scope, gives, waived, everywhere)
+
+
+def fresh(rule: Rule) -> Rule:
+    """The same rule, for what a browser left alone must not be used for."""
+    return replace(rule, fresh=True)
 
 
 @rule(everywhere=True)

@@ -118,10 +118,15 @@ def describe(
         **info,
         "consumes": ["application/json"],
         "produces": ["application/json"],
-        "tags": [{"name": section.name, "description": section.description} for section in sections],
+        "tags": [{"name": name, "description": text} for name, text in _tags(sections).items()],
         "paths": paths,
         "definitions": definitions,
     }
+
+
+def _tags(sections: Sequence[Section]) -> dict[str, str | None]:
+    """Each tag once, although several files may share it: with the description of the first."""
+    return {section.name: section.description for section in reversed(sections)}
 
 
 def _operation(op: Operation, tag: str, definitions: Schema) -> Schema:

@@ -18,7 +18,7 @@ from config.settings import Settings
 from registry import v2
 from registry.services import open_services
 from registry.v2.errors import answer_http
-from web import health, metrics, pages
+from web import health, metrics, pages, signin
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(HTTPException, _nothing_there)
     app.register_blueprint(v1.blueprint(services))
     v2.mount(app, services)
-    for part in (health, metrics, pages):
+    for part in (health, metrics, pages, signin):
         app.register_blueprint(part.blueprint(services))
     app.wsgi_app = with_bodies(app.wsgi_app)  # type: ignore[assignment, method-assign]
     if proxies := settings.TRUSTED_PROXIES:

@@ -226,6 +226,31 @@ class MailKeys(Group):
     )
 
 
+class SignInKeys(Group):
+    title = "Signing in"
+
+    FRESH_LOGIN_TIMEOUT: Duration = Field(
+        default="10m",
+        description="How long after the password was given a browser session may do what is dangerous, such as "
+        "changing the password. After that it has to be given again.",
+    )
+    FEATURE_PERMANENT_SESSIONS: Flag = Field(
+        default=True, description="Browsers stay signed in when they are closed and opened again."
+    )
+    PERMANENT_SESSION_LIFETIME: Seconds = Field(
+        default=31 * 24 * 3600, description="Longest time that a browser stays signed in, in seconds."
+    )
+    SESSION_IDLE_TIME: Duration = Field(
+        default="2w", description="How long a browser stays signed in without being used."
+    )
+    ACTION_LOG_AUDIT_LOGINS: Flag = Field(
+        default=True, description="The action log tells who signed in and out with a browser."
+    )
+    ACTION_LOG_AUDIT_LOGIN_FAILURES: Flag = Field(
+        default=False, description="The action log tells of failed attempts to sign in with a browser too."
+    )
+
+
 class RepositoryKeys(Group):
     title = "Repositories"
 
@@ -300,6 +325,7 @@ GROUPS: tuple[type[Group], ...] = (
     SecretKeys,
     AccessKeys,
     MailKeys,
+    SignInKeys,
     RepositoryKeys,
     BuildKeys,
 )

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -22,6 +23,7 @@ from config.schema import (
     RepositoryKeys,
     SecretKeys,
     ServerKeys,
+    SignInKeys,
     StorageKeys,
 )
 from config.units import parse_duration
@@ -38,7 +40,16 @@ class Conflict(NamedTuple):
 
 
 class Settings(
-    BuildKeys, RepositoryKeys, MailKeys, AccessKeys, SecretKeys, RedisKeys, StorageKeys, DatabaseKeys, ServerKeys
+    BuildKeys,
+    RepositoryKeys,
+    SignInKeys,
+    MailKeys,
+    AccessKeys,
+    SecretKeys,
+    RedisKeys,
+    StorageKeys,
+    DatabaseKeys,
+    ServerKeys,
 ):
     """Every setting, immutable; `load_settings` makes one from a file and the environment, `Settings()` from defaults.
 
@@ -166,6 +177,21 @@ class Settings(
     def default_tag_expiration_s(self) -> int:
         """For how many seconds a deleted tag can be restored in a namespace that chose nothing."""
         return int(parse_duration(self.DEFAULT_TAG_EXPIRATION).total_seconds())
+
+    @property
+    def fresh_login_timeout(self) -> timedelta:
+        """How long after the password was given a session may do what is dangerous."""
+        return parse_duration(self.FRESH_LOGIN_TIMEOUT)
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        """After what time a browser session ends in any case."""
+        return timedelta(seconds=self.PERMANENT_SESSION_LIFETIME)
+
+    @property
+    def session_idle_time(self) -> timedelta:
+        """After what time a browser session ends that is not used."""
+        return parse_duration(self.SESSION_IDLE_TIME)
 
     @property
     def secret_key(self) -> SecretStr:

@@ -27,7 +27,8 @@ class Identity:
 
     `scopes` is None unless a token limits what its account may do. A repository token is nobody's: it carries its
     `repository_id` and `repository_role` instead of an account. `full_access` is a superuser's where the
-    installation says that superusers may see everything.
+    installation says that superusers may see everything. `session_id` is that of the browser session the caller came
+    with, if any, and `fresh` false if its password was given too long ago for what is dangerous.
     """
 
     kind: Literal["anonymous", "user", "robot", "repository_token"] = "anonymous"
@@ -39,6 +40,8 @@ class Identity:
     repository_id: int | None = None
     repository_role: RepositoryRole | None = None
     ip: str | None = None
+    session_id: int | None = None
+    fresh: bool = True
 
     @property
     def is_anonymous(self) -> bool:
@@ -54,6 +57,9 @@ class Identity:
 
     def at(self, ip: str | None) -> "Identity":
         return replace(self, ip=ip)
+
+    def in_session(self, session_id: int, *, fresh: bool) -> "Identity":
+        return replace(self, session_id=session_id, fresh=fresh)
 
 
 ANONYMOUS = Identity()

@@ -2,6 +2,7 @@
 
 DomainError
 ├── Unauthenticated   nobody is signed in, or the credential presented is not valid
+├── StaleLogin        somebody is, but gave the password too long ago for this
 ├── Forbidden         somebody is, but may not do this (or may not know whether it exists)
 ├── NotFound          the thing named does not exist
 ├── Invalid           the input breaks a rule; nothing was changed
@@ -13,16 +14,28 @@ DomainError
 └── Upstream          something we depend on (engine, Redis, storage, a remote host) did not answer
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+NO_FACTS: Mapping[str, object] = MappingProxyType({})
+
 
 class DomainError(Exception):
-    """A rule of the domain was broken; `detail` is safe to show to the caller."""
+    """A rule of the domain was broken; `detail` is safe to show to the caller.
 
-    def __init__(self, detail: str = "") -> None:
+    `facts`: what an answer tells beside the message, by the names that the surface has for it.
+    """
+
+    def __init__(self, detail: str = "", *, facts: Mapping[str, object] = NO_FACTS) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.facts = facts
 
 
 class Unauthenticated(DomainError): ...
+
+
+class StaleLogin(DomainError): ...
 
 
 class Forbidden(DomainError): ...

@@ -10,6 +10,7 @@ from models.organizations import lock_organizations
 from models.passwords import hash_password
 from models.removal import remove_account
 from models.session import Session
+from models.sessions import end_sessions
 from models.tables import Organization, Team, TeamMember, User
 from models.tables.accounts import TWO_WEEKS_S
 
@@ -77,6 +78,7 @@ def change_user(
     if password is not None:
         user.password_hash = hash_password(password)
         user.failed_logins = 0
+        end_sessions(session, user)
         audit.record(session, "user_change_password", actor=actor, namespace=user, username=user.name)
     if enabled is not None and enabled != user.enabled:
         if user.id == actor.account_id:

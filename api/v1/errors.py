@@ -1,10 +1,11 @@
 """Errors as Quay's REST API shows them: always the same problem document, whatever went wrong and wherever."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from api.context import bearer_token, services
@@ -47,6 +48,7 @@ DOMAIN: Mapping[type[errors.DomainError], str] = {
     errors.Conflict: "invalid_request",  # Quay answers 400 where a name is taken or a thing in use
     errors.TagImmutable: "tag_immutable",
     errors.Unauthenticated: "invalid_token",
+    errors.StaleLogin: "fresh_login_required",
     errors.Forbidden: "insufficient_scope",
     errors.NotFound: "not_found",
     errors.QuotaExceeded: "quota_exceeded",
@@ -97,8 +99,10 @@ def answer_error(error: Exception) -> Response:
     return problem("internal_error", "Internal Server Error")
 
 
-def problem(error_type: str, detail: str, status: int | None = None) -> Response:
-    """A problem document; `status` only where it is not the type's own."""
+def problem(
+    error_type: str, detail: str, status: int | None = None, facts: Mapping[str, object] = errors.NO_FACTS
+) -> Response:
+    """A problem document, with `facts` beside what each has; `status` only where it is not the type's own."""
     code = status or KINDS[error_type].status
     model = UnauthenticatedView if code == 401 else ProblemView
     view = model(
@@ -109,8 +113,8 @@ def problem(error_type: str, detail: str, status: int | None = None) -> Response
         type=type_url(error_type),
         status=code,
     )
-    response = Response(view.model_dump_json(), status=code, mimetype="application/json")
-    return finish(response)
+    content = json.dumps({**facts, **view.model_dump()})
+    return finish(Response(content, status=code, mimetype="application/json"))
 
 
 def finish(response: Response) -> Response:
@@ -124,6 +128,9 @@ def finish(response: Response) -> Response:
     headers["X-Content-Type-Options"] = "nosniff"
     headers.setdefault("X-Frame-Options", "DENY")
     headers.setdefault("Cache-Control", "no-store")  # answers may hold robot tokens
+    headers.setdefault("Vary", "Cookie")
+    if token := g.get("csrf_token"):
+        headers.setdefault("X-Next-CSRF-Token", token)
     return response
 
 
@@ -131,7 +138,7 @@ def _domain_problem(error: errors.DomainError) -> Response:
     error_type = DOMAIN[type(error)]
     if isinstance(error, errors.Upstream):
         log.warning("%s %s: %s", request.method, request.path, error.detail, exc_info=error.__cause__)
-    response = problem(error_type, error.detail or error_type)
+    response = problem(error_type, error.detail or error_type, facts=error.facts)
     if response.status_code == 401:
         presented = bearer_token() is not None
         realm = f'Bearer realm="{services().settings.SERVER_HOSTNAME}"'

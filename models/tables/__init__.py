@@ -9,6 +9,7 @@ from models.tables.jobs import Build, Job
 from models.tables.logs import LogEntry
 from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
 from models.tables.repositories import Permission, Repository, Star
+from models.tables.sessions import BrowserSession
 from models.tables.tokens import AppToken, OAuthApplication, OAuthToken, RepositoryToken, ServiceKey
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AppToken",
     "Base",
     "Blob",
+    "BrowserSession",
     "Build",
     "Deleted",
     "Delivery",

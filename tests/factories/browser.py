@@ -1,0 +1,55 @@
+"""A person's browser, as far as cookies, forms and the API's CSRF tokens go."""
+
+import re
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from models.access import ANONYMOUS
+from models.session import Database
+from models.tables import User
+from models.users import create_user
+
+PASSWORD = "correct horse"  # of nobody
+
+
+class Browser:
+    """Opens pages and calls operations; keeps cookies and the last CSRF token that was seen."""
+
+    def __init__(self, app: Flask) -> None:
+        self._client = app.test_client()
+        self.csrf = ""
+
+    def get(self, path: str) -> TestResponse:
+        return self._note(self._client.get(path))
+
+    def submit(self, path: str, **fields: str) -> TestResponse:
+        """Send a form as the page shown last would, its CSRF token included unless it is given."""
+        return self._note(self._client.post(path, data={"csrf_token": self.csrf} | fields))
+
+    def call(self, method: str, path: str, json: Any = None, **headers: str) -> TestResponse:
+        """Call an operation below /api/v1 as a script of ours does; `X_CSRF_Token=""` leaves the token out."""
+        given = {"X-Requested-With": "XMLHttpRequest", "X-CSRF-Token": self.csrf}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._note(self._client.open(f"/api/v1{path}", method=method, json=json, headers=given))
+
+    def sign_in(self, username: str, password: str = PASSWORD) -> TestResponse:
+        answer = self.call("POST", "/signin", {"username": username, "password": password})
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def cookie(self, name: str = "drydock-session") -> str | None:
+        found = self._client.get_cookie(name)
+        return found.value if found else None
+
+    def _note(self, answer: TestResponse) -> TestResponse:
+        shown = re.search(r'name="csrf_token" value="([0-9a-f]+)"', answer.text)
+        self.csrf = answer.headers.get("X-Next-CSRF-Token") or (shown[1] if shown else self.csrf)
+        return answer
+
+
+def make_person(database: Database, name: str, password: str = PASSWORD) -> User:
+    """A user who can sign in; hashing the password takes a while."""
+    with database.write() as session:
+        return create_user(session, name, email=f"{name}@example.com", password=password, actor=ANONYMOUS)
