@@ -77,6 +77,11 @@ def anyone(session: Session, caller: Identity) -> None:
     """Anybody, signed in or not."""
 
 
+@rule()
+def visitor(session: Session, caller: Identity) -> None:
+    """Anybody, as far as this installation is open without an account; the operation shows what the caller may see."""
+
+
 @rule(scope="repo:read", waived=True)
 def repository_list(session: Session, caller: Identity) -> None:
     """Anybody; the list has what the caller may see."""
@@ -91,6 +96,12 @@ def user_read(session: Session, caller: Identity) -> User:
 @rule(scope="user:admin", gives="user")
 def user_admin(session: Session, caller: Identity) -> User:
     """The user who calls, about to change what is theirs; no robot."""
+    return access.signed_in_user(session, caller)
+
+
+@rule(scope="repo:read", gives="user")
+def stargazer(session: Session, caller: Identity) -> User:
+    """The user who calls, no robot; the operation checks the repository that the body names."""
     return access.signed_in_user(session, caller)
 
 

@@ -16,6 +16,7 @@ from models.access import (
 )
 from models.errors import Conflict, Invalid
 from models.names import check_repository
+from models.prototypes import apply_prototypes
 from models.removal import take_repository
 from models.session import Session
 from models.tables import Account, Permission, Repository, Star, Tag
@@ -42,6 +43,8 @@ def create_repository(
 ) -> Repository:
     """Create `namespace/name` for someone who may create there; who creates it administers it.
 
+    In an organization, others get what its prototypes say.
+
     Invalid: the name; Conflict: it is taken; Forbidden or Unauthenticated: not there, not by you.
     Quay operation createRepo.
     """
@@ -61,6 +64,7 @@ def create_repository(
     session.flush()
     if owner.id != actor.account_id and actor.account_id is not None:
         session.add(Permission(repository_id=repository.id, account_id=actor.account_id, role="admin"))
+        apply_prototypes(session, repository, actor)
     audit.record(session, "create_repo", actor=actor, repository=repository)
     return repository
 
@@ -90,14 +94,6 @@ def list_repositories(
         starred = and_(Star.repository_id == Repository.id, Star.account_id == caller.account_id)
         query = query.where(exists().where(starred))
     return list(session.scalars(query))
-
-
-def starred_among(session: Session, caller: Identity, ids: list[int]) -> set[int]:
-    """Which of the repositories the caller starred."""
-    if caller.account_id is None or not ids:
-        return set()
-    query = select(Star.repository_id).where(Star.account_id == caller.account_id, Star.repository_id.in_(ids))
-    return set(session.scalars(query))
 
 
 def last_modified(session: Session, ids: list[int]) -> dict[int, int]:

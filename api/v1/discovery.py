@@ -18,10 +18,12 @@ PARAMETERS: Mapping[str, str] = {
     "manifestref": "The digest of the manifest, `sha256:…`",
     "membername": "The name of the user, or of the robot as `owner+shortname`",
     "orgname": "The name of the organization",
+    "prototypeid": "The id of the prototype",
     "repository": "The full path of the repository, `namespace/name`",
     "robot_shortname": "The name of the robot without its owner's",
     "tag": "The name of the tag",
     "teamname": "The name of the team",
+    "uuid": "The id of the message",
     "username": "The name of the user, or of a robot as `owner+shortname`",
 }
 

@@ -10,7 +10,7 @@ from api.rules import repo_admin, repo_create, repo_read, repo_write, repository
 from api.v1.paging import next_page, page_start
 from api.v1.tags import moment, tag_end
 from api.v1.views import Moment, Sparse, SuccessView
-from models import activity, repositories, tags
+from models import activity, repositories, stars, tags
 from models.access import may
 from models.errors import Invalid
 from models.repositories import Filter
@@ -155,7 +155,7 @@ class Repositories(Resource):
 
     def show(self, page: list[Repository], query: RepositoriesQuery) -> list[DatedRepository | ListedRepository]:
         ids = [repository.id for repository in page]
-        starred = repositories.starred_among(self.session, self.caller, ids)
+        starred = stars.starred_among(self.session, self.caller, ids)
         popular = activity.popularity(self.session, ids) if query.popularity else {}
         changed = repositories.last_modified(self.session, ids) if query.last_modified else {}
 
@@ -188,7 +188,7 @@ class SingleRepository(Resource):
             description=repository.description,
             is_public=repository.is_public,
             is_organization=namespace.kind == "organization",
-            is_starred=bool(repositories.starred_among(session, caller, [repository.id])),
+            is_starred=bool(stars.starred_among(session, caller, [repository.id])),
             status_token="" if repository.is_public else repository.status_token,
             trust_enabled=repository.trust_enabled,
             tag_expiration_s=namespace.tag_expiration_s,

@@ -1,11 +1,11 @@
 """The account of the caller."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from api.endpoint import Resource, Section, View, operation
-from api.rules import user_read
+from api.rules import user_read, visitor
 from api.v1.views import AvatarView, Sparse, avatar_of
 from models import users
 from models.access import administers, may_create_in
@@ -81,3 +81,22 @@ class OwnAccount(Resource):
             can_create_repo=may_create_in(self.session, self.caller, organization),
             is_org_admin=administers(self.session, self.caller, organization),
         )
+
+
+class PublicUserView(View):
+    """What everybody may know of a user."""
+
+    anonymous: Literal[False] = False
+    username: str
+    avatar: AvatarView
+    super_user: bool
+
+
+@section.at("/users/<username>")
+class PublicUser(Resource):
+    @operation("getUserInformation", allow=visitor)
+    def get(self, username: str) -> PublicUserView:
+        """Get user information for the specified user."""
+        user = users.get_user(self.session, username)
+        is_superuser = self.services.superusers.identify(user).superuser
+        return PublicUserView(username=user.name, avatar=avatar_of(user), super_user=is_superuser)

@@ -7,6 +7,8 @@ from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, R
 from models.tables.deliveries import Delivery
 from models.tables.jobs import Build, Job
 from models.tables.logs import LogEntry
+from models.tables.messages import Message
+from models.tables.prototypes import Prototype
 from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
 from models.tables.repositories import Permission, Repository, Star
 from models.tables.sessions import BrowserSession
@@ -27,12 +29,14 @@ __all__ = [
     "Manifest",
     "ManifestBlob",
     "ManifestChild",
+    "Message",
     "NamespaceBlob",
     "NamespaceUsage",
     "OAuthApplication",
     "OAuthToken",
     "Organization",
     "Permission",
+    "Prototype",
     "Quota",
     "QuotaLimit",
     "Repository",

@@ -22,10 +22,12 @@ WRITERS = ADMINS | {"repo_admin", "writer", "robot", "token"}
 
 ADMITTED = {
     "anyone": EVERYBODY,
+    "visitor": EVERYBODY,
     "repository_list": EVERYBODY,
     "organization_shown": EVERYBODY,
     "user_read": USERS,
     "user_admin": USERS,
+    "stargazer": USERS,
     "repo_create": USERS | {"robot", "idle_robot"},
     "repo_read": WRITERS | {"reader"},
     "repo_write": WRITERS,
@@ -48,6 +50,8 @@ VALUES = {
     "manifestref": "sha256:" + "0" * 64,
     "error_type": "not_found",
     "tag": "latest",
+    "prototypeid": "no-such-prototype",
+    "uuid": "no-such-message",
 }
 OPERATIONS = [(verb, url, op) for section in v1.SECTIONS for verb, url, op in section.operations]
 RULES = {op.allow.name: op.allow for _, _, op in OPERATIONS}

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_a_server_and_what_it_detached_end_when_it_is_stopped(tmp_path: Path) -> None:
     detached = tmp_path / "detached"
-    script = f"setsid sleep 60 & echo $! > {detached}.tmp && mv {detached}.tmp {detached}; echo hello; exec sleep 60"
+    script = f"echo hello; setsid sleep 60 & echo $! > {detached}.tmp && mv {detached}.tmp {detached}; exec sleep 60"
     server = process.start("shell", ["/bin/sh", "-c", script], ready=detached.exists)
     pid = int(detached.read_text())
     assert (_exists(server.pid), _exists(pid)) == (True, True)

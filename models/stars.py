@@ -1,0 +1,37 @@
+"""Stars: the repositories that a user has marked to find them again."""
+
+from sqlalchemy import delete, select
+
+from models.access import Identity, find_repository, may
+from models.dialect import insert_new
+from models.errors import NotFound
+from models.session import Session
+from models.tables import Account, Repository, Star, User
+
+
+def star(session: Session, user: User, namespace: str, name: str, *, actor: Identity) -> None:
+    """Mark a repository that the caller may read; NotFound, also if it only may not. Quay operation createStar."""
+    repository = find_repository(session, namespace, name)
+    if repository is None or not may(session, actor, repository, "read"):
+        raise NotFound("Not Found")
+    insert_new(session, Star, [{"account_id": user.id, "repository_id": repository.id}])
+
+
+def unstar(session: Session, user: User, path: str) -> None:
+    """Take the mark from `namespace/name`; no error if it is not there. Quay operation deleteStar."""
+    namespace, _, name = path.partition("/")
+    repositories = (
+        select(Repository.id)
+        .join(Account, Account.id == Repository.namespace_id)
+        .where(Account.name == namespace, Repository.name == name)
+    )
+    mine = delete(Star).where(Star.account_id == user.id, Star.repository_id.in_(repositories))
+    session.execute(mine.execution_options(synchronize_session=False))
+
+
+def starred_among(session: Session, caller: Identity, ids: list[int]) -> set[int]:
+    """Which of the repositories the caller starred."""
+    if caller.account_id is None or not ids:
+        return set()
+    query = select(Star.repository_id).where(Star.account_id == caller.account_id, Star.repository_id.in_(ids))
+    return set(session.scalars(query))
