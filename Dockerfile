@@ -35,6 +35,9 @@ RUN .venv/bin/pip install -qq --no-index --no-deps --no-build-isolation --editab
     && .venv/bin/pip uninstall -qq --yes setuptools pip
 
 FROM ${BASE}
+# What fetches the source of builds; a base image that has it needs no network here.
+RUN { command -v git && command -v ssh; } >/dev/null || { apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends git openssh-client && rm -rf /var/lib/apt/lists/*; }
 RUN useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin drydock \
     && install -d -o drydock -g drydock -m 0750 /data
 COPY --from=build /opt/drydock /opt/drydock

@@ -6,8 +6,8 @@ validation, serialization and Swagger have one source. A request is: identify, a
 
 import re
 import types
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -106,6 +106,13 @@ class Resource(flask_restx.Resource):
     def session(self) -> Session:
         """The transaction of this request."""
         return g.session  # type: ignore[no-any-return]
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction for an operation that waits: committed when the block ends, and its `session` until then."""
+        with services().database.write() as session:
+            g.session = session
+            yield session
 
     @property
     def caller(self) -> Identity:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildworker import scratch
+from buildworker import checkout, git, scratch
 from buildworker.archive import Limits, unpack
 from buildworker.builder import Credentials, Engine, PullFailed, PushFailed, Registries
 from buildworker.dockerfile import Source, base_images, locate, step_count
@@ -20,7 +20,7 @@ from buildworker.progress import Progress
 from buildworker.runtime import Runtime
 from buildworker.watch import Cancelled
 from models import jobs
-from models.build_orders import Login, Order
+from models.build_orders import GitOrder, Login, Order, record_commit
 from models.errors import DomainError, Invalid, Upstream
 from models.jobs import Lease
 
@@ -35,7 +35,7 @@ _TREE = "tree"
 
 
 class SourceFailed(DomainError):
-    """The archive could not be had from where it was said to be."""
+    """The source could not be had from where it was said to be."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,20 @@ class Attempt:
         self._engine.remove_by_label(LABEL, self._work.lease.uuid)
 
     def _fetch(self) -> Source:
+        tree = self._work.folder / _TREE
+        tree.mkdir()
+        if self._order.archive_url is not None:
+            self._unpack_archive(self._order.archive_url, tree)
+        elif self._order.git is not None:
+            self._check_out(self._order.git, tree)
+        return locate(tree, self._order.dockerfile_path, self._order.context)
+
+    def _unpack_archive(self, url: str, tree: Path) -> None:
         archive = self._work.folder / _ARCHIVE
-        outbound = Outbound(self._settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
         try:
             got = download(
-                outbound,
-                self._order.archive_url,
+                self._outbound(),
+                url,
                 archive,
                 max_bytes=self._settings.BUILD_MAX_ARCHIVE_BYTES,
                 max_seconds=self._left(),
@@ -119,12 +127,30 @@ class Attempt:
                 raise
             raise SourceFailed(exc.detail) from exc
         self._log.output(f"Archive: {got.size} bytes, sha256:{got.sha256}")
-        tree = self._work.folder / _TREE
-        tree.mkdir()
         limits = Limits(self._settings.BUILD_MAX_UNPACKED_BYTES, self._settings.BUILD_MAX_ARCHIVE_ENTRIES, self._left())
         unpack(archive, tree, limits, cancelled=self._ended)
         archive.unlink()
-        return locate(tree, self._order.dockerfile_path, self._order.context)
+
+    def _check_out(self, order: GitOrder, tree: Path) -> None:
+        self._log.output(f"Fetching {order.commit} from {order.url}")
+        source = git.Source(order.url, order.private_key, order.auth_token, order.known_hosts)
+        limits = git.Limits(self._deadline, self._settings.BUILD_MAX_ARCHIVE_BYTES, self._ended)
+        wanted = checkout.Wanted(order.commit, order.ref, order.submodules)
+        entries = self._settings.BUILD_MAX_ARCHIVE_ENTRIES
+        try:
+            commit = checkout.fetch(self._outbound(), source, wanted, tree, limits, max_entries=entries)
+        except (git.GitFailed, Upstream) as exc:
+            raise SourceFailed(exc.detail) from exc
+        self._log.output(f"Commit: {commit.sha} by {commit.author}: {commit.message.partition(chr(10))[0]}")
+        told = {
+            "commit": commit.sha,
+            "commit_info": {"message": commit.message, "date": commit.date, "short_sha": commit.sha[:7]},
+        }
+        with self._work.runtime.database.write() as session:
+            record_commit(session, self._order.uuid, told, commit.known_hosts)
+
+    def _outbound(self) -> Outbound:
+        return Outbound(self._settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
 
     def _pull(self, source: Source) -> None:
         images = base_images(source.text)

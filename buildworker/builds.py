@@ -25,8 +25,10 @@ from models.build_orders import Order, record_logs, record_result, take_order, u
 from models.buildlogs import archive_path, logs_key
 from models.errors import DomainError, Invalid
 from models.jobs import Lease, Lost
+from models.session import Session
 from models.tables.base import now
 from models.tables.jobs import JobResult
+from models.triggers import count_result
 from storage.driver import StorageError
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,8 @@ def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = N
 
 def _open_log(runtime: Runtime, order: Order, folder: Path) -> BuildLog:
     secrets = [order.own.password, *([order.robot.password] if order.robot else [])]
+    if order.git and order.git.auth_token:
+        secrets.append(order.git.auth_token)
     limit = runtime.settings.BUILD_MAX_LOG_BYTES
     return BuildLog(runtime.redis, order.uuid, folder / "log.jsonl", max_bytes=limit, secrets=secrets)
 
@@ -164,6 +168,7 @@ class _Conclusion:
                 if recorded:  # or the token and the result are another worker's
                     digest = self._attempt.image_digest
                     record_result(session, self._lease.uuid, status=self._log.status, image_digest=digest)
+                    _count(self._runtime, session, self._lease.uuid, recorded)
                     withdraw_token(session, self._lease.uuid)
                 return recorded
 
@@ -190,6 +195,18 @@ class _Conclusion:
         return True
 
 
+def _count(runtime: Runtime, session: Session, uuid: str, result: JobResult) -> None:
+    """Note the result at the trigger that started the build, if one did."""
+    settings = runtime.settings
+    count_result(
+        session,
+        uuid,
+        result,
+        failures=settings.SUCCESSIVE_TRIGGER_FAILURE_DISABLE_THRESHOLD,
+        internal_errors=settings.SUCCESSIVE_TRIGGER_INTERNAL_ERROR_DISABLE_THRESHOLD,
+    )
+
+
 def _insist(action: Callable[[], JobResult | None]) -> JobResult | None:
     """Do something in the database, again if it does not answer for a while; OperationalError after half a minute."""
     for number in range(1, _DATABASE_TRIES):
@@ -209,6 +226,7 @@ def conclude_lost(runtime: Runtime, lost: Lost) -> None:
     log.error("build %s lost its worker in attempt %d and has ended: %s", lost.uuid, lost.attempt, lost.outcome)
     with runtime.database.write() as session:
         withdraw_token(session, lost.uuid)
+        _count(runtime, session, lost.uuid, lost.outcome)
     try:
         append_end(runtime.redis, lost.uuid, lost.outcome, lost.error)
     except RedisError as exc:

@@ -62,6 +62,11 @@ def find_root(tree: Path, dockerfile_path: str) -> Path:
     return having[0] if len(having) == 1 else tree
 
 
+def is_dockerfile(name: str) -> bool:
+    """Whether people call Dockerfiles so."""
+    return _CANDIDATE.fullmatch(name) is not None
+
+
 def base_images(text: str) -> list[str]:
     """The images that the engine must have for this Dockerfile (FROM and COPY --from), without `scratch` and stages."""
     variables = _Variables()

@@ -45,7 +45,17 @@ class Outbound:
         `subject` begins each message: the field that the URL came in.
         """
         parts = _parsed(url, subject)
-        host, port = _host(parts, subject), parts.port or PORTS[parts.scheme]
+        host, port = _host(parts.hostname or "", subject), parts.port or PORTS[parts.scheme]
+        addresses = self._checked(host, port, subject)
+        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+        query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?") if parts.query else ""
+        return Target(parts.scheme, host, port, path + query, addresses)
+
+    def look_up(self, host: str, port: int, *, subject: str) -> tuple[str, ...]:
+        """The addresses of a host for another protocol than HTTP, every one checked; Invalid, Upstream."""
+        return self._checked(_host(host, subject), port, subject)
+
+    def _checked(self, host: str, port: int, subject: str) -> tuple[str, ...]:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -56,9 +66,7 @@ class Outbound:
             if kind and not self._allowed.admits(host, port, address):
                 allow = "an administrator can allow it with OUTBOUND_ALLOWED_PRIVATE_HOSTS"
                 raise Invalid(f"{subject}: {host} is {kind}; {allow}")
-        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
-        query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?") if parts.query else ""
-        return Target(parts.scheme, host, port, path + query, addresses)
+        return addresses
 
     def get(
         self,
@@ -119,8 +127,7 @@ def _parsed(url: str, subject: str) -> SplitResult:
     return parts
 
 
-def _host(parts: SplitResult, subject: str) -> str:
-    host = parts.hostname or ""
+def _host(host: str, subject: str) -> str:
     try:
         host = host.encode("idna").decode("ascii") if not host.isascii() else host
         return str(ipaddress.IPv6Address(_named(host, _IPV6))) if ":" in host else _named(host, _NAME)

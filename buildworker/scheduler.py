@@ -20,7 +20,7 @@ from buildworker import builds, runtime
 from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from config.settings import Settings
-from models import deliveries, jobs
+from models import deliveries, inbound, jobs
 from models.builds import KIND as BUILD
 from models.pulls import flush_pulls
 from models.queue import WakeUps
@@ -106,9 +106,10 @@ def wake_waiting(opened: Runtime) -> None:
 
 
 def forget_deliveries(opened: Runtime) -> None:
-    """Delete what the outbox has of deliveries that ended long ago."""
+    """Delete what is kept of deliveries, out and in, that ended long ago."""
     with opened.database.write() as session:
         deliveries.forget_old(session)
+        inbound.forget_expired(session)
 
 
 TASKS = (

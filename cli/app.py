@@ -8,7 +8,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import v1
+from api import v1, webhooks
 from api.v1.errors import answer_error
 from cli.bodies import with_bodies
 from cli.logs import request_id
@@ -34,6 +34,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_end)
     app.register_error_handler(HTTPException, _nothing_there)
     app.register_blueprint(v1.blueprint(services))
+    if services.settings.FEATURE_BUILD_SUPPORT:
+        app.register_blueprint(webhooks.blueprint())
     v2.mount(app, services)
     for part in (health, metrics, pages, signin):
         app.register_blueprint(part.blueprint(services))
@@ -59,7 +61,7 @@ def _end(response: Response) -> Response:
 
 def _nothing_there(error: HTTPException) -> Response | HTTPException:
     """Answer what no surface's own handler has seen, a path that does not exist above all, as the surface would."""
-    if request.path.startswith("/api/v1/"):
+    if request.path.startswith(("/api/v1/", "/webhooks/")):
         return answer_error(error)
     if request.path.startswith("/v2/"):
         return answer_http(error)

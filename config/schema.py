@@ -295,6 +295,13 @@ class BuildKeys(Group):
     DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT: Count | None = Field(
         default=None, description="Most builds that may wait or run in a namespace. Not set: no limit."
     )
+    SUCCESSIVE_TRIGGER_FAILURE_DISABLE_THRESHOLD: CountOrNone = Field(
+        default=100, description="A trigger is disabled after so many of its builds in a row have failed; 0: never."
+    )
+    SUCCESSIVE_TRIGGER_INTERNAL_ERROR_DISABLE_THRESHOLD: CountOrNone = Field(
+        default=5,
+        description="The same for builds in a row that ended with an internal error; 0: never.",
+    )
     BUILD_ENGINE_URL: EngineUrl | None = Field(
         default=None,
         description="Docker engine that builds. Not set: `DOCKER_HOST` of the environment, else "

@@ -1,15 +1,18 @@
 """What a worker needs to carry out a build, and what it reports back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, select, update
 
+from models import triggers
 from models.builds import KIND, find_build
 from models.session import Session
-from models.tables import Build, Job, RepositoryToken
+from models.tables import Build, Job, RepositoryToken, Trigger
 from models.tables.base import now
+from models.trigger_config import git_url
 from models.vault import new_token
 
 
@@ -22,16 +25,31 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Order:
-    """A build as it is to be carried out. `repository` is `namespace/name`; paths are relative to the archive's root.
+class GitOrder:
+    """A commit to be built; `auth_token` and `private_key` open its repository, which ssh finds by `known_hosts`."""
 
-    `own` opens the build's own repository, for as long as the build may take; `robot` is the pull robot's.
+    url: str
+    commit: str
+    ref: str | None
+    submodules: bool
+    known_hosts: str
+    private_key: str = field(repr=False)
+    auth_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A build as it is to be carried out. `repository` is `namespace/name`; paths are relative to the source's root.
+
+    The source is what `archive_url` gives or, where that is None, `git`. `own` opens the build's own repository, for as
+    long as the build may take; `robot` is the pull robot's.
     """
 
     uuid: str
     repository: str
     writable: bool
-    archive_url: str
+    archive_url: str | None
+    git: GitOrder | None
     dockerfile_path: str
     context: str
     tags: tuple[str, ...]
@@ -40,9 +58,9 @@ class Order:
 
 
 def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | None:
-    """The order for a build, with a new token for its repository; None if the build has been removed meanwhile."""
+    """The order for a build, with a new token for its repository; None if what it needs is gone."""
     build = find_build(session, uuid)
-    if build is None or build.archive_url is None:
+    if build is None or (build.archive_url is None and build.trigger is None):
         return None
     withdraw_token(session, uuid)
     token = new_token(64)
@@ -62,12 +80,39 @@ def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | N
         repository=build.repository.path,
         writable=build.repository.state == "NORMAL",
         archive_url=build.archive_url,
+        git=_git_order(session, build.trigger, build.trigger_metadata) if build.trigger else None,
         dockerfile_path=build.dockerfile_path,
         context=build.context,
         tags=tuple(build.tags),
         own=Login("$token", token),
         robot=Login(robot.name, session.vault.decrypt(sealed)) if robot and sealed else None,
     )
+
+
+def _git_order(session: Session, trigger: Trigger, metadata: Mapping[str, Any]) -> GitOrder:
+    return GitOrder(
+        url=git_url(trigger.service, trigger.config),
+        commit=str(metadata["commit"]),
+        ref=metadata.get("ref"),
+        submodules=bool(trigger.config.get("submodules", True)),
+        known_hosts=trigger.known_hosts,
+        private_key=triggers.private_key(session, trigger),
+        auth_token=triggers.auth_token(session, trigger),
+    )
+
+
+def record_commit(session: Session, uuid: str, commit: Mapping[str, Any], known_hosts: str) -> None:
+    """Keep what git told of the commit that is built, and the ssh server's keys if there were none before.
+
+    `commit`: Quay's `commit`, and `commit_info` where the push told none.
+    """
+    build = find_build(session, uuid)
+    if build is None:
+        return
+    build.trigger_metadata = {**commit, **build.trigger_metadata, "commit": commit["commit"]}
+    if known_hosts:
+        first = and_(Trigger.id == build.trigger_id, Trigger.known_hosts == "")
+        session.execute(update(Trigger).where(first).values(known_hosts=known_hosts))
 
 
 def withdraw_token(session: Session, uuid: str) -> None:

@@ -3,10 +3,10 @@
 import hashlib
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from sqlalchemy import Select, select
@@ -16,7 +16,7 @@ from models import audit, jobs
 from models.access import Identity, administers, find_namespace
 from models.errors import Invalid, NotFound, ReadOnly, TooMany
 from models.session import Session
-from models.tables import Account, Build, Job, Repository, Robot
+from models.tables import Account, Build, Job, Repository, Robot, Trigger
 
 KIND = "build"
 QUEUE = "builds"
@@ -71,27 +71,53 @@ def start_build(
     may wait or run in the namespace (TooMany). Invalid: source or tags. ReadOnly: the repository's state.
     """
     _check_source(source)
-    robot = _usable_robot(session, pull_robot, actor) if pull_robot else None
+    robot = usable_robot(session, pull_robot, actor) if pull_robot else None
     if source.file_id or source.archive_url is None:
         raise Invalid(f"File {source.file_id} could not be found or is invalid")
-    if repository.state != "NORMAL":
-        raise ReadOnly(f"repository {repository.path} is read-only")
     _check_tags(tags)
-    _check_room(session, repository.namespace, limit)
-    job = jobs.enqueue(session, kind=KIND, queue=QUEUE, namespace=repository.namespace)
-    build = Build(
-        uuid=job.uuid,
-        job=job,
-        repository=repository,
-        display_name=hashlib.sha224(source.archive_url.encode()).hexdigest()[:7],
-        archive_url=source.archive_url,
-        dockerfile_path=source.dockerfile_path,
-        context=source.context,
-        tags=list(tags),
-        pull_robot=robot,
-        manual_user=actor.name,
+    build = _queue(session, repository, limit)
+    build.display_name = hashlib.sha224(source.archive_url.encode()).hexdigest()[:7]
+    build.archive_url = source.archive_url
+    build.dockerfile_path, build.context = source.dockerfile_path, source.context
+    build.tags = list(tags)
+    build.pull_robot = robot
+    build.manual_user = actor.name
+    _record_request(session, build, actor=actor, archive_url=_without_secrets(source.archive_url))
+    return build
+
+
+def start_git_build(
+    session: Session,
+    trigger: Trigger,
+    metadata: Mapping[str, Any],
+    *,
+    dockerfile_path: str,
+    context: str,
+    tags: Sequence[str],
+    actor: Identity,
+    manual: bool,
+    limit: int | None,
+) -> Build:
+    """Put a build of one commit of the trigger's git repository into the queue.
+
+    `metadata`: `commit`, `git_url` and what else is known of the push. `limit` and refusals as in `start_build`.
+    """
+    build = _queue(session, trigger.repository, limit)
+    build.display_name = str(metadata["commit"])[:7]
+    build.trigger = trigger
+    build.trigger_metadata = dict(metadata)
+    build.dockerfile_path, build.context = dockerfile_path, context
+    build.tags = list(tags)
+    build.pull_robot = trigger.pull_robot
+    build.manual_user = actor.name if manual else None
+    _record_request(
+        session,
+        build,
+        actor=actor,
+        trigger_id=trigger.uuid,
+        trigger_kind=trigger.service,
+        trigger_metadata=dict(metadata),
     )
-    _record_request(session, build, actor=actor)
     return build
 
 
@@ -109,12 +135,19 @@ def find_build(session: Session, uuid: str) -> Build | None:
 
 
 def list_builds(
-    session: Session, repository: Repository, *, limit: int, since: datetime | None = None
+    session: Session,
+    repository: Repository,
+    *,
+    limit: int,
+    since: datetime | None = None,
+    trigger_id: int | None = None,
 ) -> Sequence[Build]:
-    """The repository's builds, newest first. `since`: only those that were asked for then or later."""
+    """The repository's builds, newest first. `since`: from then on; `trigger_id`: of this trigger."""
     query = _builds().where(Build.repository_id == repository.id).order_by(Build.id.desc()).limit(limit)
     if since is not None:
         query = query.where(Job.created_at >= since)
+    if trigger_id is not None:
+        query = query.where(Build.trigger_id == trigger_id)
     return session.scalars(query).all()
 
 
@@ -130,7 +163,16 @@ def phase_of(build: Build) -> str:
     return "cancelled" if build.job.cancel_requested else build.job.phase
 
 
-def _record_request(session: Session, build: Build, *, actor: Identity) -> None:
+def _queue(session: Session, repository: Repository, limit: int | None) -> Build:
+    """A build whose job waits, and that has still to be told what to build."""
+    if repository.state != "NORMAL":
+        raise ReadOnly(f"repository {repository.path} is read-only")
+    _check_room(session, repository.namespace, limit)
+    job = jobs.enqueue(session, kind=KIND, queue=QUEUE, namespace=repository.namespace)
+    return Build(uuid=job.uuid, job=job, repository=repository)
+
+
+def _record_request(session: Session, build: Build, *, actor: Identity, **source: Any) -> None:
     session.add(build)
     session.flush()  # fills in what the row has by default
     audit.record(
@@ -140,15 +182,19 @@ def _record_request(session: Session, build: Build, *, actor: Identity) -> None:
         repository=build.repository,
         build_id=build.uuid,
         docker_tags=build.tags,
-        is_manual=True,
-        manual_user=actor.name,
-        archive_url=_without_secrets(build.archive_url or ""),
+        is_manual=build.manual_user is not None,
+        manual_user=build.manual_user,
         pull_robot=build.pull_robot.name if build.pull_robot else None,
+        **source,
     )
 
 
 def _builds() -> Select[Build]:
-    eager = (joinedload(Build.repository).joinedload(Repository.namespace), joinedload(Build.pull_robot))
+    eager = (
+        joinedload(Build.repository).joinedload(Repository.namespace),
+        joinedload(Build.pull_robot),
+        joinedload(Build.trigger),
+    )
     return select(Build).join(Build.job).options(joinedload(Build.job), *eager)
 
 
@@ -196,7 +242,8 @@ def _refuse_url(must_be: str) -> NoReturn:
     raise Invalid(f"Invalid Archive URL: Must be {must_be}")
 
 
-def _usable_robot(session: Session, name: str, actor: Identity) -> Account:
+def usable_robot(session: Session, name: str, actor: Identity) -> Account:
+    """The robot of that name for who administers its namespace; Forbidden, NotFound."""
     owner = find_namespace(session, name.partition("+")[0]) if "+" in name else None
     if owner is None or not administers(session, actor, owner):
         raise actor.refuse()

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Database, Session
-from models.tables import Base, Delivery, OAuthApplication, Robot, ServiceKey
+from models.tables import Base, Delivery, OAuthApplication, Robot, ServiceKey, Trigger
 
 BATCH = 500
 ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
@@ -12,6 +12,10 @@ ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
     (Robot, Robot.id, "encrypted_token"),
     (OAuthApplication, OAuthApplication.id, "encrypted_secret"),
     (ServiceKey, ServiceKey.id, "encrypted_private_key"),
+    (Trigger, Trigger.id, "encrypted_write_token"),
+    (Trigger, Trigger.id, "encrypted_hook_secret"),
+    (Trigger, Trigger.id, "encrypted_private_key"),
+    (Trigger, Trigger.id, "encrypted_auth_token"),
 )
 """Every column that the vault encrypts: (table, its key, column)."""
 
@@ -21,7 +25,10 @@ def rotate_secrets(database: Database) -> dict[str, int]:
 
     It can run beside the service and be repeated. Undecryptable: a former key is missing from the settings.
     """
-    return {table.__tablename__: _rotate(database, table, key, name) for table, key, name in ENCRYPTED}
+    rotated: dict[str, int] = {}
+    for table, key, name in ENCRYPTED:
+        rotated[table.__tablename__] = rotated.get(table.__tablename__, 0) + _rotate(database, table, key, name)
+    return rotated
 
 
 def _rotate(database: Database, table: type[Base], key: InstrumentedAttribute[int], name: str) -> int:

@@ -25,6 +25,7 @@ from api.v1 import (
     superusers,
     tags,
     teams,
+    triggers,
     users,
 )
 from api.v1.discovery import PREFIX
@@ -47,6 +48,7 @@ _NOUNS: Sequence[Section] = (
     superusers.section,
     tags.section,
     teams.section,
+    triggers.section,
     users.section,
     stars.section,
 )
@@ -84,7 +86,7 @@ def _served(services: Services) -> Sequence[Section]:
     """The sections that this installation has; what is switched off is not described either."""
     if services.settings.FEATURE_BUILD_SUPPORT:
         return SECTIONS
-    nouns = tuple(section for section in _NOUNS if section is not builds.section)
+    nouns = tuple(section for section in _NOUNS if section not in (builds.section, triggers.section))
     return (discovery.describing(nouns), *nouns)
 
 

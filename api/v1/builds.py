@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from api.endpoint import Answer, Body, Query, Resource, Section, View, operation
 from api.rules import repo_admin, repo_push, repo_read
 from api.v1.discovery import PREFIX
+from api.v1.trigger_views import PullRobotView, TriggerShow, TriggerView
 from models import buildlogs, builds
 from models.access import may
 from models.errors import Invalid, NotFound, Upstream
@@ -52,12 +53,6 @@ class LogsQuery(Query):
     start: int = Field(0, ge=0, le=2**53, description="The number of the first entry to return")
 
 
-class PullRobotView(View):
-    name: str
-    kind: Literal["user"] = "user"
-    is_robot: Literal[True] = True
-
-
 class RepositoryName(View):
     namespace: str
     name: str
@@ -75,7 +70,7 @@ class ReadersBuildView(View):
     tags: list[str]
     manual_user: str | None
     is_writer: bool
-    trigger: None = None
+    trigger: TriggerView | None
     trigger_metadata: dict[str, Any]
     resource_key: str | None
     pull_robot: PullRobotView | None
@@ -108,14 +103,16 @@ class ArchivedLogsView(LogsView):
     logs_url: str
 
 
-class _Builds(Resource):
+class BuildsResource(Resource):
     """What the operations on builds share."""
 
     def show(self, repository: Repository, shown: Sequence[Build]) -> list[BuildView | ReadersBuildView]:
         writer = may(self.session, self.caller, repository, "write")
         running = [build.uuid for build in shown if build.job.state == "running"]
         live = buildlogs.read_status(self.services.redis, running)
-        return [_view(build, live.get(build.uuid), writer=writer) for build in shown]
+        admin = writer and may(self.session, self.caller, repository, "admin")
+        triggers = TriggerShow(self.session, self.settings, admin=admin)
+        return [_view(build, live.get(build.uuid), triggers, writer=writer) for build in shown]
 
     def find(self, repository: Repository, uuid: str) -> Build:
         """The build; Invalid where Quay answers so for one that does not exist."""
@@ -126,7 +123,7 @@ class _Builds(Resource):
 
 
 @section.at("/repository/<repopath:repository>/build/")
-class RepositoryBuilds(_Builds):
+class RepositoryBuilds(BuildsResource):
     @operation("getRepoBuilds", allow=repo_read)
     def get(self, repository: Repository, query: BuildsQuery) -> BuildsView:
         """Get the list of repository builds."""
@@ -148,11 +145,11 @@ class RepositoryBuilds(_Builds):
             actor=self.caller,
             limit=self.settings.DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT,
         )
-        return Answer(self.show(repository, [build])[0], {"Location": f"{_path(build)}/status"})
+        return Answer(self.show(repository, [build])[0], {"Location": f"{build_path(build)}/status"})
 
 
 @section.at("/repository/<repopath:repository>/build/<build_uuid>")
-class RepositoryBuild(_Builds):
+class RepositoryBuild(BuildsResource):
     @operation("getRepoBuild", allow=repo_read)
     def get(self, repository: Repository, build_uuid: str) -> BuildView | ReadersBuildView:
         """Returns information about a build."""
@@ -167,7 +164,7 @@ class RepositoryBuild(_Builds):
 
 
 @section.at("/repository/<repopath:repository>/build/<build_uuid>/status")
-class RepositoryBuildStatus(_Builds):
+class RepositoryBuildStatus(BuildsResource):
     @operation("getRepoBuildStatus", allow=repo_read)
     def get(self, repository: Repository, build_uuid: str) -> BuildView | ReadersBuildView:
         """Return the status for the builds specified by the build uuids."""
@@ -175,7 +172,7 @@ class RepositoryBuildStatus(_Builds):
 
 
 @section.at("/repository/<repopath:repository>/build/<build_uuid>/logs")
-class RepositoryBuildLogs(_Builds):
+class RepositoryBuildLogs(BuildsResource):
     @operation("getRepoBuildLogs", allow=repo_read)
     def get(self, repository: Repository, build_uuid: str, query: LogsQuery) -> ArchivedLogsView | LogsView:
         """Return the build logs for the build specified by the build uuid.
@@ -189,7 +186,7 @@ class RepositoryBuildLogs(_Builds):
         total, logs = self._read(build, query.start)
         if build.job.logs_path is None:
             return LogsView(start=query.start, total=total, logs=logs)
-        url = f"{self.settings.url}{_path(build)}/logs"
+        url = f"{self.settings.url}{build_path(build)}/logs"
         return ArchivedLogsView(start=query.start, total=total, logs=logs, logs_url=url)
 
     def _read(self, build: Build, start: int) -> tuple[int, list[buildlogs.Entry]]:
@@ -200,11 +197,14 @@ class RepositoryBuildLogs(_Builds):
             raise Upstream("The build's archived log cannot be read from storage now; try again soon") from exc
 
 
-def _path(build: Build) -> str:
+def build_path(build: Build) -> str:
+    """Where the build is shown."""
     return f"{PREFIX}/repository/{build.repository.path}/build/{build.uuid}"
 
 
-def _view(build: Build, live: dict[str, Any] | None, *, writer: bool) -> BuildView | ReadersBuildView:
+def _view(
+    build: Build, live: dict[str, Any] | None, triggers: TriggerShow, *, writer: bool
+) -> BuildView | ReadersBuildView:
     repository = build.repository
     view = ReadersBuildView(
         id=build.uuid,
@@ -218,6 +218,7 @@ def _view(build: Build, live: dict[str, Any] | None, *, writer: bool) -> BuildVi
         tags=build.tags,
         manual_user=build.manual_user,
         is_writer=writer,
+        trigger=triggers.view(build.trigger) if build.trigger else None,
         trigger_metadata=build.trigger_metadata,
         resource_key=build.resource_key,
         pull_robot=PullRobotView(name=build.pull_robot.name) if build.pull_robot else None,
@@ -225,4 +226,4 @@ def _view(build: Build, live: dict[str, Any] | None, *, writer: bool) -> BuildVi
         error=build.job.error,
         image_digest=build.image_digest,
     )
-    return BuildView(**view.model_dump(), archive_url=build.archive_url) if writer else view
+    return BuildView(**dict(view), archive_url=build.archive_url) if writer else view

@@ -24,6 +24,7 @@ PARAMETERS: Mapping[str, str] = {
     "tag": "The name of the tag",
     "teamname": "The name of the team",
     "uuid": "The id of the message",
+    "trigger_uuid": "The id of the build trigger",
     "username": "The name of the user, or of a robot as `owner+shortname`",
 }
 

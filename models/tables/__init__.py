@@ -13,6 +13,7 @@ from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
 from models.tables.repositories import Permission, Repository, Star
 from models.tables.sessions import BrowserSession
 from models.tables.tokens import AppToken, OAuthApplication, OAuthToken, RepositoryToken, ServiceKey
+from models.tables.triggers import InboundEvent, Trigger
 
 __all__ = [
     "Account",
@@ -24,6 +25,7 @@ __all__ = [
     "Deleted",
     "Delivery",
     "Garbage",
+    "InboundEvent",
     "Job",
     "LogEntry",
     "Manifest",
@@ -49,6 +51,7 @@ __all__ = [
     "Tag",
     "Team",
     "TeamMember",
+    "Trigger",
     "Upload",
     "User",
 ]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from models.tables.accounts import Account
 from models.tables.base import Base, now
 from models.tables.repositories import Repository
+from models.tables.triggers import Trigger
 
 JobState = Literal["queued", "running", "finished"]
 JobResult = Literal["success", "error", "internalerror", "cancelled"]
@@ -72,6 +73,7 @@ class Build(Base):
     tags: Mapped[list[str]]
     pull_robot_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"), index=True)
     manual_user: Mapped[str | None] = mapped_column(String(511))
+    trigger_id: Mapped[int | None] = mapped_column(ForeignKey("build_trigger.id", ondelete="SET NULL"), index=True)
     trigger_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
     status: Mapped[dict[str, Any]] = mapped_column(default=dict)
     image_digest: Mapped[str | None] = mapped_column(String(140))
@@ -79,3 +81,4 @@ class Build(Base):
     job: Mapped[Job] = relationship()
     repository: Mapped[Repository] = relationship()
     pull_robot: Mapped[Account | None] = relationship()
+    trigger: Mapped[Trigger | None] = relationship()

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.datastructures import Headers
 
-from api import v1
+from api import v1, webhooks
 from config.settings import Settings
 from models.access import find_account
 from models.authentication import Superusers
@@ -34,10 +34,11 @@ def make_services(database: Database, folder: Path, **settings: Any) -> Services
 
 
 def make_app(services: Services) -> Flask:
-    """An application with this surface alone."""
+    """An application with this surface, and that of webhooks."""
     app = Flask("tests")
     app.extensions["drydock"] = services
     app.register_blueprint(v1.blueprint(services))
+    app.register_blueprint(webhooks.blueprint())
     return app
 
 
@@ -54,6 +55,7 @@ class Api:
     """Calls operations below /api/v1 as a named user, whom it creates at first use, or as nobody."""
 
     def __init__(self, app: Flask) -> None:
+        self.app = app
         self.services: Services = app.extensions["drydock"]
         self._client = app.test_client()
         self._tokens: dict[tuple[str, str], str] = {}

@@ -6,13 +6,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_PACKAGES = "python3,python3-venv,ca-certificates"
+_PACKAGES = "python3,python3-venv,ca-certificates,git,openssh-client"
 
 
 def base_rootfs() -> Path:
     """A tar of a minimal Debian with Python; made once (about a minute), then taken from the user's cache folder."""
     release = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    file = cache_folder() / f"base-{release}.tar"
+    file = cache_folder() / f"base-git-{release}.tar"
     if not file.exists():
         unfinished = file.with_suffix(f".{os.getpid()}.tmp.tar")
         try:

@@ -52,6 +52,7 @@ VALUES = {
     "tag": "latest",
     "prototypeid": "no-such-prototype",
     "uuid": "no-such-message",
+    "trigger_uuid": "no-such-trigger",
 }
 OPERATIONS = [(verb, url, op) for section in v1.SECTIONS for verb, url, op in section.operations]
 RULES = {op.allow.name: op.allow for _, _, op in OPERATIONS}

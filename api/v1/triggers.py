@@ -1,0 +1,193 @@
+"""Create, list and manage build triggers."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api.endpoint import Answer, Body, Query, Section, View, operation
+from api.rules import repo_admin
+from api.v1.builds import BuildsResource, BuildsView, BuildView, ReadersBuildView, build_path
+from api.v1.trigger_views import TriggerShow, TriggerView
+from buildworker import look
+from buildworker.git import GitFailed, Source
+from buildworker.outbound import Outbound
+from models import triggers
+from models.errors import Upstream
+from models.session import Session
+from models.tables import Repository, Trigger
+from models.tables.triggers import Service
+from models.trigger_config import git_url
+from models.triggers import Registered
+
+section = Section("trigger", __doc__)
+
+Text = Annotated[str, Field(max_length=8192)]
+
+
+class NewTrigger(Body):
+    """A git repository whose pushes shall become images."""
+
+    service: Service = Field(description="Where the git repository is; `custom-git` for any server.")
+    config: dict[str, Any] = Field(
+        default_factory=dict,
+        description="`build_source` (`owner/name` on a forge, else the address), `dockerfile_path`, `context`, "
+        "`branchtag_regex`, `default_tag_from_ref`, `latest_for_default_branch`, `tag_templates`, `submodules`; "
+        "`base_url` for a forge of one's own.",
+    )
+    auth_token: Text | None = Field(
+        None, description="Opens the forge's REST API, or the git server over https (`name:password` or a token)."
+    )
+    known_hosts: Text = Field(
+        "", description="The keys of the git server, as ssh keeps them. None: the first one seen is believed."
+    )
+
+
+class TriggerSwitch(Body):
+    enabled: bool = Field(description="Whether the trigger starts builds.")
+
+
+class Activation(Body):
+    config: dict[str, Any] = Field(description="What to build from, and how; `build_source` at least.")
+    pull_robot: Text | None = Field(None, description="The robot whose credentials pull private base images.")
+
+
+class RefChoice(Body):
+    kind: Literal["branch", "tag"]
+    name: Text
+
+
+class RunParameters(Body):
+    branch_name: Text | None = Field(None, description="The branch to build.")
+    commit_sha: Text | None = Field(None, description="The commit to build, its hash or the beginning of it.")
+    refs: RefChoice | None = Field(None, description="The branch or tag to build.")
+
+
+class TriggerBuildsQuery(Query):
+    limit: int = Field(5, ge=1, le=1000, description="The maximum number of builds to return")
+
+
+class TriggersView(View):
+    triggers: list[TriggerView]
+
+
+class TriggersResource(BuildsResource):
+    """What the operations on triggers share: all of their callers administer the repository."""
+
+    def views(self, shown: Sequence[Trigger]) -> list[TriggerView]:
+        show = TriggerShow(self.session, self.settings, admin=True)
+        return [show.view(trigger, alone=True) for trigger in shown]
+
+    def source_of(self, session: Session, trigger: Trigger) -> Source:
+        return Source(
+            git_url(trigger.service, trigger.config),
+            triggers.private_key(session, trigger),
+            triggers.auth_token(session, trigger),
+            trigger.known_hosts,
+        )
+
+    def outbound(self) -> Outbound:
+        return Outbound(self.settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
+
+
+@section.at("/repository/<repopath:repository>/trigger/")
+class RepositoryTriggers(TriggersResource):
+    @operation("listBuildTriggers", allow=repo_admin)
+    def get(self, repository: Repository) -> TriggersView:
+        """List the triggers for the specified repository."""
+        return TriggersView(triggers=self.views(triggers.list_triggers(self.session, repository)))
+
+    @operation("createBuildTrigger", allow=repo_admin, status=201)
+    def post(self, repository: Repository, body: NewTrigger) -> TriggerView:
+        """Create a build trigger.
+
+        It waits to be activated. Drydock's own: Quay makes triggers in a browser only.
+        """
+        trigger = triggers.create_trigger(
+            self.session,
+            repository,
+            body.service,
+            body.config,
+            auth_token=body.auth_token,
+            known_hosts=body.known_hosts,
+            actor=self.caller,
+        )
+        return self.views([trigger])[0]
+
+
+@section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>")
+class RepositoryTrigger(TriggersResource):
+    @operation("getBuildTrigger", allow=repo_admin)
+    def get(self, repository: Repository, trigger_uuid: str) -> TriggerView:
+        """Get information for the specified build trigger."""
+        return self.views([triggers.get_trigger(self.session, repository, trigger_uuid)])[0]
+
+    @operation("updateBuildTrigger", allow=repo_admin)
+    def put(self, repository: Repository, trigger_uuid: str, body: TriggerSwitch) -> TriggerView:
+        """Updates the specified build trigger."""
+        trigger = triggers.get_trigger(self.session, repository, trigger_uuid)
+        triggers.toggle_trigger(self.session, trigger, enabled=body.enabled, actor=self.caller)
+        return self.views([trigger])[0]
+
+    @operation("deleteBuildTrigger", allow=repo_admin)
+    def delete(self, repository: Repository, trigger_uuid: str) -> None:
+        """Delete the specified build trigger."""
+        trigger = triggers.get_trigger(self.session, repository, trigger_uuid)
+        triggers.remove_trigger(self.session, trigger, actor=self.caller)
+
+
+@section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>/activate")
+class TriggerActivation(TriggersResource):
+    @operation("activateBuildTrigger", allow=repo_admin)
+    def post(self, repository: Repository, trigger_uuid: str, body: Activation) -> TriggerView:
+        """Activate the specified build trigger."""
+        trigger = triggers.get_trigger(self.session, repository, trigger_uuid)
+        triggers.activate_trigger(self.session, trigger, body.config, body.pull_robot, Registered(), actor=self.caller)
+        return self.views([trigger])[0]
+
+
+@section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>/builds")
+class TriggerBuilds(TriggersResource):
+    @operation("listTriggerRecentBuilds", allow=repo_admin)
+    def get(self, repository: Repository, trigger_uuid: str, query: TriggerBuildsQuery) -> BuildsView:
+        """List the builds started by the specified trigger."""
+        found = triggers.list_trigger_builds(self.session, repository, trigger_uuid, limit=query.limit)
+        return BuildsView(builds=self.show(repository, found))
+
+
+@section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>/start")
+class TriggerStart(TriggersResource):
+    @operation("manuallyStartBuildTrigger", allow=repo_admin, status=201, waits=True)
+    def post(
+        self, repository: Repository, trigger_uuid: str, body: RunParameters
+    ) -> Answer[BuildView | ReadersBuildView]:
+        """Manually start a build from the specified trigger."""
+        with self.services.database.read() as session:
+            trigger = triggers.get_trigger(session, repository, trigger_uuid)
+            triggers.check_startable(trigger)
+            source = self.source_of(session, trigger)
+        metadata = self.metadata(trigger, source, body)
+        with self.writing() as session:
+            build = triggers.start_trigger(
+                session,
+                triggers.get_trigger(session, repository, trigger_uuid),
+                metadata,
+                actor=self.caller,
+                manual=True,
+                limit=self.settings.DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT,
+            )
+            return Answer(self.show(build.repository, [build])[0], {"Location": f"{build_path(build)}/status"})
+
+    def metadata(self, trigger: Trigger, source: Source, wanted: RunParameters) -> dict[str, Any]:
+        """What is to be built: the commit given, or what the branch or tag names now."""
+        if wanted.commit_sha is not None or trigger.service == "custom-git":
+            return {"commit": triggers.manual_commit(wanted.commit_sha), "git_url": source.url}
+        try:
+            refs = look.refs(self.outbound(), source)
+        except GitFailed as exc:
+            raise Upstream(exc.detail) from exc
+        kind, name = (wanted.refs.kind, wanted.refs.name) if wanted.refs else ("branch", wanted.branch_name)
+        name = name or refs.default or "main"
+        ref = f"refs/{'heads' if kind == 'branch' else 'tags'}/{name}"
+        told = {"commit": refs.commit(kind, name), "ref": ref, "git_url": source.url, "default_branch": refs.default}
+        return {key: value for key, value in told.items() if value}

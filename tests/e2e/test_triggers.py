@@ -1,0 +1,86 @@
+"""A git push becomes an image: by the repository's own hook, over ssh with the trigger's key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.clients.people import Person
+from tests.e2e.clients.rest import Build
+from tests.services.git import Repository, SshServer, git_ssh
+
+# What people put into hooks/post-receive of a bare repository.
+_HOOK = """#!/bin/sh
+while read old new ref; do
+  curl -sS --fail-with-body -H 'Content-Type: application/json' "{url}" \\
+    -d "{{\\"commit\\": \\"$new\\", \\"ref\\": \\"$ref\\", \\"default_branch\\": \\"main\\"}}" || exit 1
+done
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("forge") / "root"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ssh(root: Path) -> Iterator[SshServer]:
+    with git_ssh(root) as server:
+        yield server
+
+
+def test_a_git_push_becomes_an_image(ssh: SshServer, root: Path, alice: Person, repository: str) -> None:
+    alice.rest.create_repository(repository)
+    source = Repository(root, f"{repository.replace('/', '-')}.git")
+    source.commit({"readme": "nothing to build yet"})
+    trigger = _activated(alice, repository, ssh, source)
+    hook = source.path / "hooks/post-receive"
+    hook.write_text(_HOOK.format(url=_credential(trigger, "Webhook Endpoint URL").replace("$", "\\$")))
+    hook.chmod(0o755)
+
+    commit = source.commit({"Dockerfile": "FROM scratch\nCOPY readme /readme\n"}, "the first image")
+
+    (started,) = alice.rest.get(f"/repository/{repository}/trigger/{trigger['id']}/builds")["builds"]
+    build = Build(alice.rest, repository, started["id"])
+    build.wait("complete")
+    shown = build.status()
+    assert shown["trigger_metadata"]["commit"] == commit
+    assert shown["trigger_metadata"]["commit_info"]["message"] == "the first image"
+    assert sorted(shown["tags"]) == ["latest", "main"]
+    for tag in shown["tags"]:
+        alice.registry.check_image(repository, tag)
+
+
+def test_a_commit_is_built_by_hand_and_a_wrong_key_told(
+    ssh: SshServer, root: Path, alice: Person, repository: str
+) -> None:
+    alice.rest.create_repository(repository)
+    source = Repository(root, f"{repository.replace('/', '-')}.git")
+    commit = source.commit({"Dockerfile": "FROM scratch\nLABEL by=hand\n"})
+    trigger = _activated(alice, repository, ssh, source)
+    start = f"/repository/{repository}/trigger/{trigger['id']}/start"
+
+    build = Build(alice.rest, repository, alice.rest.post(start, {"commit_sha": commit[:10]})["id"])
+
+    build.wait("complete")
+    assert build.status()["trigger_metadata"]["commit"] == commit
+    ssh.admit("")
+    refused = Build(alice.rest, repository, alice.rest.post(start, {"commit_sha": commit})["id"])
+    refused.wait("error")
+    assert "Permission denied" in refused.status()["error"]
+
+
+def _activated(alice: Person, repository: str, ssh: SshServer, source: Repository) -> Any:
+    made = alice.rest.post(f"/repository/{repository}/trigger/", {"service": "custom-git"})
+    config = {"build_source": ssh.url(source.name), "dockerfile_path": "/Dockerfile", "context": "/"}
+    activate = f"/repository/{repository}/trigger/{made['id']}/activate"
+    trigger = alice.rest.post(activate, {"config": config})
+    ssh.admit(_credential(trigger, "SSH Public Key"))
+    return trigger
+
+
+def _credential(trigger: Any, name: str) -> str:
+    return str(next(each["value"] for each in trigger["config"]["credentials"] if each["name"] == name))
