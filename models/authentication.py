@@ -2,20 +2,17 @@
 
 import hmac
 from collections.abc import Callable
-from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from models.access import Identity
-from models.errors import TooMany, Unauthenticated
+from models.brakes import PASSWORD, SPRAYING, Counted, count, refuse_while_waiting, release, site_of
+from models.errors import Unauthenticated
 from models.passwords import verify_password
 from models.scopes import parse_scopes
 from models.session import Database, Session
 from models.tables import Account, AppToken, OAuthToken, RepositoryToken, Robot, User
 from models.tables.base import now
-
-FREE_FAILURES = 3  # wrong passwords before the next try has to wait
-LONGEST_WAIT_S = 300
 
 
 class Superusers:
@@ -52,7 +49,9 @@ def identify_bearer(session: Session, superusers: Superusers, token: str) -> Ide
     return superusers.identify(row.account, scopes)
 
 
-def identify_basic(database: Database, superusers: Superusers, username: str, password: str) -> Identity:
+def identify_basic(
+    database: Database, superusers: Superusers, username: str, password: str, *, ip: str | None = None
+) -> Identity:
     """The identity behind a user name and password as registry clients send them.
 
     `$oauthtoken`, `$app` and `$token` name the kind of token that the password is; a name with `+` is a robot's;
@@ -64,51 +63,32 @@ def identify_basic(database: Database, superusers: Superusers, username: str, pa
     if special is not None:
         with database.read() as session:
             return special(session, superusers, password)
-    return identify_user(database, superusers, username, password)
+    return identify_user(database, superusers, username, password, ip=ip)
 
 
-def identify_user(database: Database, superusers: Superusers, username: str, password: str) -> Identity:
+def identify_user(
+    database: Database, superusers: Superusers, username: str, password: str, *, ip: str | None = None
+) -> Identity:
     """The user of that name (or e-mail address) and password. The password is checked outside of any transaction.
 
-    After a few wrong passwords in a row each further try has to wait, longer each time (TooMany).
+    After a few wrong passwords in a row for a name, whether anybody has it or not, and after many names tried from one
+    address, each further try has to wait, longer each time (TooMany).
     """
+    tried, site = Counted(PASSWORD, username), Counted(SPRAYING, site_of(ip))
     column = User.email if "@" in username else User.name
     with database.read() as session:
+        slowed = refuse_while_waiting(session, tried, site)
         user = session.scalar(select(User).where(column == username))
-    if user is not None:
-        _refuse_while_waiting(user)
-    if not verify_password(password, user.password_hash if user else None):
-        if user is not None:
-            _count_failure(database, user)
+    # Checked in any case, so that the time it takes tells nothing.
+    right = verify_password(password, user.password_hash if user else None)
+    if user is None or not right or not user.enabled:
+        if count(database, tried):
+            count(database, site)
         raise Unauthenticated("Invalid Username or Password")
-    if user is None or not user.enabled:
-        raise Unauthenticated("Invalid Username or Password")
-    if user.failed_logins:
-        _forget_failures(database, user)
+    if tried in slowed:
+        with database.write() as session:
+            release(session, tried)
     return superusers.identify(user)
-
-
-def _refuse_while_waiting(user: User) -> None:
-    if user.failed_logins < FREE_FAILURES or user.last_failed_login_at is None:
-        return
-    pause = min(2 ** (user.failed_logins - FREE_FAILURES), LONGEST_WAIT_S)
-    left = (user.last_failed_login_at + timedelta(seconds=pause) - now()).total_seconds()
-    if left > 0:
-        raise TooMany("Too many wrong passwords; wait a moment and try again", retry_after=int(left) + 1)
-
-
-def _count_failure(database: Database, user: User) -> None:
-    with database.write() as session:
-        session.execute(
-            update(User)
-            .where(User.id == user.id)
-            .values(failed_logins=User.failed_logins + 1, last_failed_login_at=now())
-        )
-
-
-def _forget_failures(database: Database, user: User) -> None:
-    with database.write() as session:
-        session.execute(update(User).where(User.id == user.id).values(failed_logins=0, last_failed_login_at=None))
 
 
 def _by_oauth_token(session: Session, superusers: Superusers, token: str) -> Identity:

@@ -30,7 +30,7 @@ def sign_in(
     Unauthenticated, TooMany. Quay operation signinUser.
     """
     try:
-        caller = identify_user(database, superusers, username, password).at(browser.ip)
+        caller = identify_user(database, superusers, username, password, ip=browser.ip).at(browser.ip)
     except Unauthenticated as exc:
         _note_failure(database, settings, username, exc.detail, browser)
         raise
@@ -62,7 +62,7 @@ def confirm_password(database: Database, superusers: Superusers, password: str, 
 
     Quay operation verifyUser.
     """
-    identify_user(database, superusers, actor.name or "", password)
+    identify_user(database, superusers, actor.name or "", password, ip=actor.ip)
     if actor.session_id is not None:
         with database.write() as session:
             refresh_session(session, actor)

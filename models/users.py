@@ -4,6 +4,7 @@ from sqlalchemy import select
 
 from models import audit
 from models.access import Identity, find_account
+from models.brakes import PASSWORD, Counted, release
 from models.errors import Conflict, Invalid, NotFound
 from models.names import check_email, check_namespace
 from models.organizations import lock_organizations
@@ -77,7 +78,8 @@ def change_user(
         audit.record(session, "user_change_email", actor=actor, namespace=user, username=user.name, email=email)
     if password is not None:
         user.password_hash = hash_password(password)
-        user.failed_logins = 0
+        for name in filter(None, (user.name, user.email)):
+            release(session, Counted(PASSWORD, name))
         end_sessions(session, user)
         audit.record(session, "user_change_password", actor=actor, namespace=user, username=user.name)
     if enabled is not None and enabled != user.enabled:

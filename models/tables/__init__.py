@@ -2,6 +2,7 @@
 
 from models.tables.accounts import Account, Deleted, Organization, Robot, Team, TeamMember, User
 from models.tables.base import Base
+from models.tables.brakes import Brake
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
 from models.tables.deliveries import Delivery
@@ -20,6 +21,7 @@ __all__ = [
     "AppToken",
     "Base",
     "Blob",
+    "Brake",
     "BrowserSession",
     "Build",
     "Deleted",

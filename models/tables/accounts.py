@@ -50,6 +50,7 @@ class Account(Base):
     password_hash: Mapped[str | None] = mapped_column(String(255))
     verified: Mapped[bool] = mapped_column(default=False)
     superuser: Mapped[bool] = mapped_column(default=False)
+    # The next two are what versions before `brake` counted in; they go with the next release.
     failed_logins: Mapped[int] = mapped_column(default=0)
     last_failed_login_at: Mapped[datetime | None]
     last_accessed_at: Mapped[datetime | None]

@@ -87,7 +87,8 @@ def _identify(username: str, password: str) -> Identity:
     if len(username) > LONGEST_NAME or "\0" in username:
         raise Challenge("there is no such user", headers={"WWW-Authenticate": challenge()})
     try:
-        return identify_basic(services.database, services.superusers, username, password).at(request.remote_addr)
+        ip = request.remote_addr
+        return identify_basic(services.database, services.superusers, username, password, ip=ip).at(ip)
     except (Unauthenticated, TooMany) as exc:
         if isinstance(exc, TooMany):
             raise

@@ -1,0 +1,122 @@
+"""Slowing down who tries again and again: each failure beyond the free ones doubles the pause before the next try.
+
+What is counted is told apart by kind and by value: a name that was tried, an address that tries. Names are counted as
+they were given, and alike whether somebody has them or not. Rows are forgotten after a while without failures, and
+there are never more than MOST for long, so that trying many names costs us nothing but a small table.
+"""
+
+import ipaddress
+import secrets
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import delete, select
+
+from models.errors import TooMany
+from models.session import Database, Session
+from models.tables import Brake
+from models.tables.base import now
+
+LONGEST_PAUSE_S = 300
+FORGOTTEN_AFTER = timedelta(hours=1)
+MOST = 100_000
+_LOOK_EVERY = 100
+"""Failures between two looks at how many rows there are, on average."""
+_IPV6_SITE = 64
+
+
+class Kind(NamedTuple):
+    """What is counted, and how many failures cost no pause."""
+
+    name: str
+    free: int
+
+
+PASSWORD = Kind("password", 3)
+"""Wrong passwords for one name."""
+SPRAYING = Kind("spraying", 20)
+"""Names that an address has tried wrong passwords for. One name got wrong for days is only somebody's mistake."""
+MAILING = Kind("mailing", 3)
+"""Mails that one address was sent at anybody's wish."""
+ASKING = Kind("asking", 20)
+"""What somebody without an account may cause, by address."""
+
+
+class Counted(NamedTuple):
+    """One row's subject."""
+
+    kind: Kind
+    value: str
+
+
+def site_of(ip: str | None) -> str:
+    """The address, or the network that an IPv6 address shares with all others of its machine."""
+    try:
+        address = ipaddress.ip_address(ip or "")
+    except ValueError:
+        return "nowhere"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, _IPV6_SITE), strict=False))
+    return str(address)
+
+
+def refuse_while_waiting(session: Session, *subjects: Counted) -> list[Counted]:
+    """Refuse (TooMany) what comes before its pause is over; else which of the subjects have failures."""
+    keys = {key: subject for subject in subjects for key in _keys(session, subject)}
+    rows = session.scalars(select(Brake).where(Brake.key.in_(keys), Brake.last_at > now() - FORGOTTEN_AFTER)).all()
+    for row in rows:
+        left = _seconds_left(row, keys[row.key].kind)
+        if left > 0:
+            raise TooMany("Too many attempts; wait a moment and try again", retry_after=int(left) + 1)
+    return [keys[row.key] for row in rows]
+
+
+def count(database: Database, subject: Counted) -> bool:
+    """Note a failure; whether it is the first one that is remembered."""
+
+    def add(session: Session) -> bool:
+        _forget_old_ones(session)
+        row = session.get(Brake, session.vault.fingerprint(_text(subject)), with_for_update=True)
+        if row is None:
+            session.add(Brake(key=session.vault.fingerprint(_text(subject)), failures=1, last_at=now()))
+            return True
+        row.failures += 1
+        row.last_at = now()
+        return False
+
+    return database.apply(add)
+
+
+def release(session: Session, subject: Counted) -> None:
+    """Forget the failures: it went well, or starts anew."""
+    session.execute(delete(Brake).where(Brake.key.in_(_keys(session, subject))))
+
+
+def _text(subject: Counted) -> str:
+    return f"brake:{subject.kind.name}:{subject.value}"
+
+
+def _keys(session: Session, subject: Counted) -> list[str]:
+    return session.vault.fingerprints(_text(subject))
+
+
+def _seconds_left(row: Brake, kind: Kind) -> float:
+    if row.failures < kind.free:
+        return 0
+    pause = min(2 ** min(row.failures - kind.free, 10), LONGEST_PAUSE_S)
+    return (row.last_at + timedelta(seconds=pause) - now()).total_seconds()
+
+
+def keep_newest(session: Session, most: int = MOST) -> None:
+    """Forget all failures but the `most` newest."""
+    last = session.scalar(select(Brake.last_at).order_by(Brake.last_at.desc()).offset(most).limit(1))
+    if last is not None:
+        session.execute(delete(Brake).where(Brake.last_at <= last))
+
+
+def _forget_old_ones(session: Session) -> None:
+    session.execute(delete(Brake).where(Brake.last_at <= now() - FORGOTTEN_AFTER))
+    if secrets.randbelow(_LOOK_EVERY) == 0:
+        keep_newest(session)
