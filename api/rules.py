@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models import access, users
+from models import access, applications, users
 from models.access import Identity
 from models.errors import Forbidden, StaleLogin
 from models.session import Session
-from models.tables import Organization, Repository, Team, User
+from models.tables import OAuthApplication, Organization, Repository, Team, User
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,19 @@ def organization_shown(session: Session, caller: Identity, orgname: str) -> Orga
 def org_admin(session: Session, caller: Identity, orgname: str) -> Organization:
     """Administrators of the organization."""
     return access.administered_organization(session, caller, orgname)
+
+
+@rule(gives="application")
+def application_shown(session: Session, caller: Identity, client_id: str) -> OAuthApplication:
+    """Anybody who knows the application's id; the operation shows what an application says of itself."""
+    return applications.shown_application(session, client_id)
+
+
+@rule(scope="org:admin", gives="application")
+def application_admin(session: Session, caller: Identity, orgname: str, client_id: str) -> OAuthApplication:
+    """Administrators of the organization that owns the application."""
+    organization = access.administered_organization(session, caller, orgname)
+    return applications.get_application(session, organization, client_id)
 
 
 @rule(scope="org:admin", gives="team")

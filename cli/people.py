@@ -1,7 +1,10 @@
 """Users and their tokens from the command line, whether or not anything is running."""
 
+from datetime import timedelta
+
 from cli.database import OPERATOR, migrated
 from config.settings import Settings
+from models.tables.base import now
 from models.tokens import create_oauth_token
 from models.users import create_user, get_user
 
@@ -22,5 +25,7 @@ def add_user(settings: Settings, name: str, *, email: str, password: str, superu
 
 def add_token(settings: Settings, username: str, scopes: str) -> str:
     """A new OAuth access token of the user; DomainError tells why not."""
+    expires_at = now() + timedelta(seconds=settings.OAUTH_ACCESS_TOKEN_LIFETIME_SEC)
     with migrated(settings) as database, database.write() as session:
-        return create_oauth_token(session, get_user(session, username), scopes, actor=OPERATOR)
+        user = get_user(session, username)
+        return create_oauth_token(session, user, scopes, expires_at=expires_at, actor=OPERATOR)

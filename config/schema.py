@@ -190,6 +190,9 @@ class AccessKeys(Group):
     REGISTRY_TOKEN_LIFETIME_SEC: Seconds = Field(
         default=3600, description="Life of a token from `/v2/auth`, in seconds."
     )
+    OAUTH_ACCESS_TOKEN_LIFETIME_SEC: Seconds = Field(
+        default=315_576_000, description="Life of an OAuth access token, in seconds; ten years, as in Quay."
+    )
     OUTBOUND_ALLOWED_PRIVATE_HOSTS: PrivateHosts = Field(
         default=(),
         description="Host names, addresses and networks in private or loopback ranges that archives, git and webhooks "

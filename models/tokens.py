@@ -1,13 +1,14 @@
 """Tokens that stand for somebody: made here, shown once, recognized in models.authentication."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 
 from models import audit
 from models.access import Identity
 from models.errors import Invalid
-from models.scopes import SCOPES, parse_scopes
+from models.scopes import SCOPES, named_scopes
 from models.session import Session
 from models.tables import (
     Account,
@@ -35,25 +36,63 @@ def create_oauth_token(
     """
     if user.kind != "user":
         raise Invalid(f"{user.name} is not a user, and only users have access tokens")
-    names = scopes.replace(",", " ").split()
-    if not names or parse_scopes(scopes) is None:
-        unknown = [name for name in names if name not in SCOPES]
-        told = f"unknown scope {unknown[0]!r}" if unknown else "name at least one scope"
-        raise Invalid(f"{told}; the scopes are {', '.join(SCOPES)}")
+    _, token = issue_oauth_token(
+        session, _instance_application(session), user, scopes, expires_at=expires_at, log_to=user, actor=actor
+    )
+    return token
+
+
+def issue_oauth_token(
+    session: Session,
+    application: OAuthApplication,
+    user: Account,
+    scopes: str,
+    *,
+    name: str | None = None,
+    expires_at: datetime | None,
+    log_to: Account | None,
+    actor: Identity,
+) -> tuple[OAuthToken, str]:
+    """The application's new access token for the user, and its row; it cannot be shown again. Invalid, as above.
+
+    `log_to`: whose log tells of it.
+    """
+    named = check_scopes(scopes)
     _check_expiry(expires_at)
     token = new_token()
-    application = _instance_application(session)
-    session.add(
-        OAuthToken(
-            application=application,
-            account_id=user.id,
-            token_hash=session.vault.fingerprint(token),
-            scopes=" ".join(dict.fromkeys(names)),
-            expires_at=expires_at,
-        )
+    row = OAuthToken(
+        application_id=application.id,
+        account_id=user.id,
+        token_hash=session.vault.fingerprint(token),
+        scopes=" ".join(named),
+        name=name,
+        expires_at=expires_at,
     )
-    audit.record(session, "create_oauth_api_token", actor=actor, namespace=user, scope=" ".join(names))
-    return token
+    session.add(row)
+    session.flush()
+    _record(session, "create_oauth_api_token", row, application, log_to=log_to, actor=actor, scope=row.scopes)
+    return row, token
+
+
+def revoke_oauth_token(session: Session, row: OAuthToken, *, log_to: Account | None, actor: Identity) -> None:
+    """End an access token. `log_to`: whose log tells of it."""
+    _record(session, "revoke_oauth_api_token", row, row.application, log_to=log_to, actor=actor)
+    session.delete(row)
+
+
+def find_oauth_token(session: Session, token: str) -> OAuthToken | None:
+    """The row of an access token as it is presented, whether or not it is still good."""
+    return session.scalar(select(OAuthToken).where(OAuthToken.token_hash.in_(session.vault.fingerprints(token))))
+
+
+def check_scopes(text: str) -> list[str]:
+    """The scopes named in `text`, each once; Invalid if one is unknown or there is none."""
+    named = named_scopes(text)
+    if named is None:
+        unknown = [name for name in text.replace(",", " ").split() if name not in SCOPES]
+        told = f"unknown scope {unknown[0][:60]!r}" if unknown else "name at least one scope"
+        raise Invalid(f"scope: {told}; the scopes are {', '.join(SCOPES)}")
+    return named
 
 
 def create_app_token(
@@ -96,6 +135,30 @@ def create_repository_token(
     session.flush()
     audit.record(session, "add_repo_accesstoken", actor=actor, repository=repository, token=friendly_name)
     return row, token
+
+
+def _record(
+    session: Session,
+    kind: str,
+    row: OAuthToken,
+    application: OAuthApplication,
+    *,
+    log_to: Account | None,
+    actor: Identity,
+    **detail: Any,
+) -> None:
+    """Write down what became of an access token."""
+    audit.record(
+        session,
+        kind,
+        actor=actor,
+        namespace=log_to,
+        oauth_token_uuid=row.uuid,
+        token_display_name=row.name,
+        application_name=application.name,
+        client_id=application.client_id,
+        **detail,
+    )
 
 
 def _check_expiry(expires_at: datetime | None) -> None:

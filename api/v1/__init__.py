@@ -9,6 +9,9 @@ from flask.blueprints import BlueprintSetupState
 from api.endpoint import Section
 from api.swagger import SwaggerApi
 from api.v1 import (
+    application_tokens,
+    applications,
+    authorizations,
     builds,
     discovery,
     error,
@@ -38,6 +41,8 @@ _NOUNS: Sequence[Section] = (
     error.section,
     manifests.section,
     organizations.section,
+    applications.section,
+    application_tokens.section,
     members.section,
     messages.section,
     permissions.section,
@@ -50,6 +55,7 @@ _NOUNS: Sequence[Section] = (
     teams.section,
     triggers.section,
     users.section,
+    authorizations.section,
     stars.section,
 )
 SECTIONS: Sequence[Section] = (discovery.describing(_NOUNS), *_NOUNS)

@@ -13,7 +13,10 @@ from api.v1.errors import ProblemView
 
 PREFIX = "/api/v1"
 PARAMETERS: Mapping[str, str] = {
+    "access_token_uuid": "The id of the authorization",
+    "assigned_authorization_uuid": "The id of the assignment",
     "build_uuid": "The id of the build",
+    "client_id": "The id of the OAuth application",
     "error_type": "The error type, as in the `error_type` of an error answer",
     "manifestref": "The digest of the manifest, `sha256:…`",
     "membername": "The name of the user, or of the robot as `owner+shortname`",
@@ -23,6 +26,7 @@ PARAMETERS: Mapping[str, str] = {
     "robot_shortname": "The name of the robot without its owner's",
     "tag": "The name of the tag",
     "teamname": "The name of the team",
+    "token_uuid": "The id of the access token",
     "uuid": "The id of the message",
     "trigger_uuid": "The id of the build trigger",
     "username": "The name of the user, or of a robot as `owner+shortname`",

@@ -9,7 +9,7 @@ from api.rules import org_admin, organization_shown, user_admin
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
 from config.units import parse_duration
 from models import organizations, teams
-from models.access import administers, namespace_role
+from models.access import Identity, administers, namespace_role
 from models.errors import Invalid
 from models.session import Session
 from models.tables import Organization, Team, User
@@ -130,27 +130,35 @@ class SingleOrganization(Resource):
         raise Invalid(f"tag_expiration_s: expected the seconds of one of {', '.join(options)}")
 
     def show(self, organization: Organization) -> AnyOrganizationView:
-        is_admin = administers(self.session, self.caller, organization)
-        role = namespace_role(self.session, self.caller, organization) if self.caller.may_use("org:admin") else None
-        everybody = OrganizationView(
-            name=organization.name,
-            email=(organization.email or "") if is_admin else "",
-            avatar=avatar_of(organization, "user"),
-            is_admin=is_admin,
-            is_member=is_admin or role is not None,
-        )
+        everybody = everybodys_view(self.session, self.caller, organization)
         if not everybody.is_member:
             return everybody
-        shown = _teams(self.session, organization, self.caller.account_id, is_admin=is_admin)
+        shown = _teams(self.session, organization, self.caller.account_id, is_admin=everybody.is_admin)
         members = MembersOrganizationView(**dict(everybody), teams=shown, ordered_teams=list(shown))
-        if not is_admin:
-            return members
-        return AdministeredOrganizationView(
-            **dict(members),
-            invoice_email=organization.invoice_email,
-            invoice_email_address=organization.invoice_email_address,
-            tag_expiration_s=organization.tag_expiration_s,
-        )
+        return administrators_view(organization, members) if everybody.is_admin else members
+
+
+def everybodys_view(session: Session, caller: Identity, organization: Organization) -> OrganizationView:
+    """What the caller may know of any organization."""
+    is_admin = administers(session, caller, organization)
+    role = namespace_role(session, caller, organization) if caller.may_use("org:admin") else None
+    return OrganizationView(
+        name=organization.name,
+        email=(organization.email or "") if is_admin else "",
+        avatar=avatar_of(organization, "user"),
+        is_admin=is_admin,
+        is_member=is_admin or role is not None,
+    )
+
+
+def administrators_view(organization: Organization, members: MembersOrganizationView) -> AdministeredOrganizationView:
+    """What only administrators know, too."""
+    return AdministeredOrganizationView(
+        **dict(members),
+        invoice_email=organization.invoice_email,
+        invoice_email_address=organization.invoice_email_address,
+        tag_expiration_s=organization.tag_expiration_s,
+    )
 
 
 def _teams(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from api.endpoint import View
-from models.tables import Account, Team
+from models.tables import Account, OAuthApplication, Team
 
 T = TypeVar("T")
 
@@ -28,6 +28,16 @@ def http_date(moment: datetime) -> str:
 
 Moment = Annotated[
     datetime, PlainSerializer(http_date, return_type=str), WithJsonSchema({"type": "string", "description": "RFC 2822"})
+]
+
+
+def iso_date(moment: datetime) -> str:
+    """ISO 8601 in UTC: `2026-11-20T14:46:26.123456Z`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+IsoMoment = Annotated[
+    datetime, PlainSerializer(iso_date, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 
 # The order is Quay's: it decides which colour belongs to which hash.
@@ -63,6 +73,13 @@ def avatar(name: str, identifier: str, kind: AvatarKind) -> AvatarView:
 def avatar_of(account: Account, kind: AvatarKind | None = None) -> AvatarView:
     """The account's avatar. `kind`: where Quay shows another one than the account's own."""
     return avatar(account.name, account.email or account.uuid, kind or _KINDS[account.kind])
+
+
+def avatar_of_application(application: OAuthApplication) -> AvatarView:
+    """The application's avatar; without an address of its own it follows from its organization, as in Quay."""
+    organization = application.organization
+    fallback = (organization.email or organization.uuid) if organization else application.client_id
+    return avatar(application.name, application.avatar_email or fallback, "app")
 
 
 def avatar_of_team(team: Team) -> AvatarView:

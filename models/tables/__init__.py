@@ -1,6 +1,7 @@
 """Tables, and nothing but tables. Importing this package registers all of them."""
 
 from models.tables.accounts import Account, Deleted, Organization, Robot, Team, TeamMember, User
+from models.tables.authorizations import AuthorizationCode, TokenAssignment
 from models.tables.base import Base
 from models.tables.brakes import Brake
 from models.tables.collection import Garbage, Round
@@ -19,6 +20,7 @@ from models.tables.triggers import InboundEvent, Trigger
 __all__ = [
     "Account",
     "AppToken",
+    "AuthorizationCode",
     "Base",
     "Blob",
     "Brake",
@@ -53,6 +55,7 @@ __all__ = [
     "Tag",
     "Team",
     "TeamMember",
+    "TokenAssignment",
     "Trigger",
     "Upload",
     "User",

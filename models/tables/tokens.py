@@ -6,7 +6,7 @@ from uuid import uuid4
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.tables.accounts import Account
+from models.tables.accounts import Account, Organization
 from models.tables.base import Base, now
 from models.tables.repositories import Repository, RepositoryRole
 
@@ -27,9 +27,14 @@ class OAuthApplication(Base):
     avatar_email: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
+    organization: Mapped[Organization | None] = relationship()
+
 
 class OAuthToken(Base):
-    """Leave to act for a user within scopes. Only a keyed hash of the token is kept."""
+    """Leave to act for a user within scopes. Only a keyed hash of the token is kept.
+
+    `name`: what whoever made it by hand calls it; None for one that an application was given.
+    """
 
     __tablename__ = "oauth_token"
 
@@ -39,7 +44,9 @@ class OAuthToken(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[str]
+    name: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(default=now)
+    last_accessed_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
 
     application: Mapped[OAuthApplication] = relationship()

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from models import permissions, repositories, robots, teams
+from models import applications, permissions, repositories, robots, teams
 from models.access import Identity
 from models.organizations import create_organization
 from models.session import Session
@@ -17,6 +17,7 @@ from tests.factories.accounts import identity_of, make_user
 ORGANIZATION = "acme"
 PRIVATE = "acme/app"
 PUBLIC = "acme/public"
+CLIENT_ID = "THEAPPLICATIONOFACME"
 PEOPLE = ("stranger", "reader", "writer", "repo_admin", "member", "creator", "owner", "root")
 Rows = list[tuple[Table, list[dict[str, Any]]]]
 _made: dict[Vault, tuple[dict[str, Identity], Rows]] = {}
@@ -28,8 +29,9 @@ def make_world(session: Session) -> dict[str, Identity]:
 
     `reader`, `writer` and `repo_admin` have permissions in acme/app; `member`, `creator` and `owner` are in teams
     of that role; `robot` may write to acme/app and `idle_robot` nothing; `root` and `almighty` are superusers, the
-    second with access to everything; `token` is a repository token that may write to acme/app. Into a database that
-    is empty; the second time in a process as rows, which takes a tenth of the time.
+    second with access to everything; `token` is a repository token that may write to acme/app. The organization has
+    the application CLIENT_ID. Into a database that is empty; the second time in a process as rows, which takes a tenth
+    of the time.
     """
     if session.get_bind().dialect.name != "sqlite":  # whose numbers would not go on from those of the rows
         return _populate(session)
@@ -59,6 +61,7 @@ def _populate(session: Session) -> dict[str, Identity]:
     callers = {name: identity_of(user) for name, user in people.items()}
     owner = callers["owner"]
     organization = create_organization(session, ORGANIZATION, owner=people["owner"], email=None, actor=owner)
+    applications.create_application(session, organization, "tool", actor=owner).client_id = CLIENT_ID
     app = make_repository(session, PRIVATE, actor=owner)
     make_repository(session, PUBLIC, actor=owner, public=True)
     for role in ("member", "creator"):

@@ -13,7 +13,7 @@ from models.errors import DomainError
 from models.scopes import SCOPES, parse_scopes
 from models.session import Session
 from tests.factories.api import Api
-from tests.factories.world import ORGANIZATION, PRIVATE, make_world
+from tests.factories.world import CLIENT_ID, ORGANIZATION, PRIVATE, make_world
 
 USERS = {"stranger", "reader", "writer", "repo_admin", "member", "creator", "owner", "root", "almighty"}
 EVERYBODY = USERS | {"robot", "idle_robot", "token", "anonymous"}
@@ -25,6 +25,7 @@ ADMITTED = {
     "visitor": EVERYBODY,
     "repository_list": EVERYBODY,
     "organization_shown": EVERYBODY,
+    "application_shown": EVERYBODY,
     "user_read": USERS,
     "user_admin": USERS,
     "stargazer": USERS,
@@ -34,12 +35,17 @@ ADMITTED = {
     "repo_push": WRITERS,
     "repo_admin": ADMINS | {"repo_admin"},
     "org_admin": ADMINS,
+    "application_admin": ADMINS,
     "team_view": ADMINS | {"member"},
     "team_admin": ADMINS,
     "superuser": {"root", "almighty"},
     "superuser_over_user": {"root", "almighty"},
 }
 VALUES = {
+    "access_token_uuid": "no-such-token",
+    "assigned_authorization_uuid": "no-such-assignment",
+    "client_id": CLIENT_ID,
+    "token_uuid": "no-such-token",
     "repository": PRIVATE,
     "orgname": ORGANIZATION,
     "teamname": "members",
