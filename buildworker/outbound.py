@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import requests.certs
 
-from buildworker.addresses import Allowed, refusal
 from buildworker.exchange import PORTS, Response, Target, Terms
+from models.addresses import Allowed, refusal
 from models.errors import Invalid, Upstream
 
 MAX_REDIRECTS = 5

@@ -4,11 +4,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Database, Session
-from models.tables import Base, Delivery, OAuthApplication, Robot, ServiceKey, Trigger
+from models.tables import Base, Delivery, Notification, OAuthApplication, Robot, ServiceKey, Trigger
 
 BATCH = 500
 ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
     (Delivery, Delivery.id, "encrypted_message"),
+    (Notification, Notification.id, "encrypted_config"),
+    (Notification, Notification.id, "encrypted_secret"),
     (Robot, Robot.id, "encrypted_token"),
     (OAuthApplication, OAuthApplication.id, "encrypted_secret"),
     (ServiceKey, ServiceKey.id, "encrypted_private_key"),
@@ -21,7 +23,7 @@ ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
 
 
 def rotate_secrets(database: Database) -> dict[str, int]:
-    """Write every stored secret again under the current key, in short transactions; how many in each table.
+    """Write every stored secret again under the current key, in short transactions; how many values in each table.
 
     It can run beside the service and be repeated. Undecryptable: a former key is missing from the settings.
     """

@@ -27,8 +27,8 @@ PARAMETERS: Mapping[str, str] = {
     "tag": "The name of the tag",
     "teamname": "The name of the team",
     "token_uuid": "The id of the access token",
-    "uuid": "The id of the message",
     "trigger_uuid": "The id of the build trigger",
+    "uuid": "The id of the notification, or of the message",
     "username": "The name of the user, or of a robot as `owner+shortname`",
 }
 

@@ -10,6 +10,7 @@ from models.tables.deliveries import Delivery
 from models.tables.jobs import Build, Job
 from models.tables.logs import LogEntry
 from models.tables.messages import Message
+from models.tables.notifications import Notification, RepositoryEmail, ToldExpiry, UserNotification
 from models.tables.prototypes import Prototype
 from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
 from models.tables.repositories import Permission, Repository, Star
@@ -38,6 +39,7 @@ __all__ = [
     "Message",
     "NamespaceBlob",
     "NamespaceUsage",
+    "Notification",
     "OAuthApplication",
     "OAuthToken",
     "Organization",
@@ -47,6 +49,7 @@ __all__ = [
     "QuotaLimit",
     "Repository",
     "RepositoryBlob",
+    "RepositoryEmail",
     "RepositoryToken",
     "Robot",
     "Round",
@@ -56,7 +59,9 @@ __all__ = [
     "Team",
     "TeamMember",
     "TokenAssignment",
+    "ToldExpiry",
     "Trigger",
     "Upload",
     "User",
+    "UserNotification",
 ]

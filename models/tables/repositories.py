@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.tables.accounts import Account, Team
@@ -39,6 +39,8 @@ class Repository(Base):
     trust_enabled: Mapped[bool] = mapped_column(default=False)
     status_token: Mapped[str] = mapped_column(String(36), default=lambda: str(uuid4()))
     created_at: Mapped[datetime] = mapped_column(default=now)
+    # Whether anybody wants to be told of pushes, so that a push need not ask.
+    tells_pushes: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     namespace: Mapped[Account] = relationship()
 

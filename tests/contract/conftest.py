@@ -9,10 +9,12 @@ from models.session import Database
 from tests.factories.api import Api, make_app, make_services
 from tests.factories.world import make_world
 
+SETTINGS = {"OUTBOUND_ALLOWED_PRIVATE_HOSTS": ["127.0.0.1"]}
+
 
 @pytest.fixture(scope="session")
 def app(one_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    return make_app(make_services(one_database, tmp_path_factory.mktemp("data")))
+    return make_app(make_services(one_database, tmp_path_factory.mktemp("data"), **SETTINGS))
 
 
 @pytest.fixture(scope="session")

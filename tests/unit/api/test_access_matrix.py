@@ -57,8 +57,8 @@ VALUES = {
     "error_type": "not_found",
     "tag": "latest",
     "prototypeid": "no-such-prototype",
-    "uuid": "no-such-message",
     "trigger_uuid": "no-such-trigger",
+    "uuid": "no-such-notification",
 }
 OPERATIONS = [(verb, url, op) for section in v1.SECTIONS for verb, url, op in section.operations]
 RULES = {op.allow.name: op.allow for _, _, op in OPERATIONS}

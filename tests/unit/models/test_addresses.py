@@ -1,6 +1,6 @@
 import pytest
 
-from buildworker.addresses import Allowed, refusal
+from models.addresses import Allowed, refusal
 
 PRIVATE = [
     "127.0.0.1",

@@ -88,14 +88,18 @@ class Allowed:
 
     def admits(self, host: str, port: int, address: str) -> bool:
         """Whether `host`, which has this address, may be reached at this port."""
-        name = host.lower().rstrip(".")
-        if (name, None) in self._names or (name, port) in self._names:
+        if self.names(host, port):
             return True
         found = _address(address)
         return any(
             only in (None, port) and network.version == found.version and found in network
             for network, only in self._networks
         )
+
+    def names(self, host: str, port: int) -> bool:
+        """Whether an entry names the host, whatever its address."""
+        name = host.lower().rstrip(".")
+        return (name, None) in self._names or (name, port) in self._names
 
     def _add(self, entry: str) -> None:
         if network := _network(entry):
