@@ -20,6 +20,7 @@ from tests.services.s3 import Bucket
 
 SetUp = Literal["embedded", "mixed", "production"]
 _PROGRAM = Path(sys.prefix, "bin", "drydock")
+_ROLES = ("web-", "worker-", "scheduler")
 
 
 class Drydock:
@@ -99,9 +100,7 @@ class Drydock:
         victim = by_pid[_busiest(list(by_pid))]
         _kill_tree(victim.pid)
         victim.kill()
-        self.workers.remove(victim)
-        self.servers.remove(victim)
-        self.start_worker()
+        self._start_again(victim)
 
     def web_processes(self) -> list[int]:
         """The processes that answer requests, those first which start the others."""
@@ -115,14 +114,32 @@ class Drydock:
         if self.name == "embedded":
             _kill_tree(self.web_processes()[0])
         else:
-            for victim in [server for server in self.servers if server.name in self._web_names()]:
+            victims = [server for server in self.servers if server.name in self._web_names()]
+            for victim in victims:
                 _kill_tree(victim.pid)
                 victim.kill()
-                self.servers.remove(victim)
-            ports, self.web_ports = self.web_ports, []
-            for port in ports:
-                self.start_web(port)
-        process.wait_until(lambda: all(map(_healthy, self.web_ports)), seconds=30)
+            for victim in victims:
+                self._start_again(victim)
+        process.wait_until(self.is_well, seconds=30)
+
+    def processes(self) -> list[int]:
+        """All of Drydock's own that somebody starts again when they are killed, parents before their children."""
+        if self.name == "embedded":
+            return process.descendants(self.servers[0].pid)
+        roots = [server.pid for server in self.servers if server.name.startswith(_ROLES)]
+        return [pid for root in roots for pid in (root, *process.descendants(root))]
+
+    def kill(self, pid: int) -> None:
+        """End one of these with SIGKILL; who starts it again is as above, or gunicorn's first process."""
+        with suppress(ProcessLookupError):  # it has ended with its parent
+            os.kill(pid, signal.SIGKILL)
+        for server in [server for server in self.servers if server.pid == pid]:
+            server.kill()
+            self._start_again(server)
+
+    def is_well(self) -> bool:
+        """Whether every web process answers."""
+        return all(map(_healthy, [*self.web_ports, self.port]))
 
     def log_size(self) -> dict[str, int]:
         """Bytes that each process has written to its log: a mark for `log_since`."""
@@ -138,6 +155,18 @@ class Drydock:
             self.servers.pop().stop()
         self.workers.clear()
         self.web_ports.clear()
+
+    def _start_again(self, server: process.Server) -> None:
+        self.servers.remove(server)
+        role, _, port = server.name.partition("-")
+        if role == "web":
+            self.web_ports.remove(int(port))
+            self.start_web(int(port))
+        elif role == "worker":
+            self.workers.remove(server)
+            self.start_worker()
+        else:
+            self.start_scheduler()
 
     def _web_names(self) -> set[str]:
         return {f"web-{port}" for port in self.web_ports}
@@ -214,9 +243,7 @@ def _installation(name: SetUp, engine: str | None, settings: Mapping[str, str]) 
         given = {"SECRET_KEY": secrets.token_hex(32), "DATABASE_SECRET_KEY": secrets.token_hex(32), **given}
     drydock = Drydock(name, given)
     with ExitStack() as stack:
-        # The folder outlives each process that uses it, but not the tests: it goes with one that does nothing else.
-        keeper = process.start(f"{name}-data", ["sleep", "infinity"], ready=lambda: True, scratch=[folder])
-        stack.callback(keeper.stop)
+        stack.callback(process.keep(f"{name}-data", folder).stop)
         stack.callback(drydock.stop)
         yield drydock
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGQUIT
 
 import psycopg
 from psycopg import sql
@@ -20,12 +20,40 @@ _USER = "drydock"
 
 
 class Postgres:
-    """A running server; every method that makes a database returns its URL in the form of Quay's `DB_URI`."""
+    """A server; every method that makes a database returns its URL in the form of Quay's `DB_URI`."""
 
-    def __init__(self, port: int, password: str) -> None:
-        self._port = port
-        self._password = password
+    def __init__(self, folder: Path, user: str | None) -> None:
+        self._folder = folder
+        self._user = user
+        self._port = free_port()
+        self._password = secrets.token_hex(16)
         self._numbers = count(1)
+        self._server: process.Server | None = None
+        _initialize(folder, self._password, user)
+
+    def start(self) -> None:
+        """Run the server, with durable writes as in production."""
+        argv = [
+            _program("postgres"),
+            *("-D", self._folder / "data", "-k", self._folder, "-h", "127.0.0.1", "-p", str(self._port)),
+            *("-c", "max_connections=200", "-c", "shared_buffers=128MB", "-c", "timezone=UTC"),
+        ]
+        self._server = process.start(
+            "postgres",
+            argv,
+            ready=lambda: _answers(self.url("postgres")),
+            user=self._user,
+            cwd=self._folder,
+            stop_signal=SIGINT,  # "fast" shutdown: does not wait for clients
+        )
+
+    def stop(self, *, immediately: bool = False) -> None:
+        """End the server: in order, or as a crash would, so that the next start has to recover."""
+        server, self._server = self._server, None
+        if server and immediately:
+            server.kill(SIGQUIT)
+        elif server:
+            server.stop()
 
     def url(self, database: str) -> str:
         """`postgresql://user:password@127.0.0.1:port/database`"""
@@ -49,32 +77,18 @@ class Postgres:
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """Run a server of its own, with durable writes as in production."""
-    password = secrets.token_hex(16)
+    """Run a server of its own."""
     # The server refuses to run as root; Debian's package brings this user.
     user = "postgres" if os.geteuid() == 0 else None
     folder = process.scratch_folder("postgres", owner=user)
-    _initialize(folder, password, user)
-    port = free_port()
-    database = Postgres(port, password)
-    argv = [
-        _program("postgres"),
-        *("-D", folder / "data", "-k", folder, "-h", "127.0.0.1", "-p", str(port)),
-        *("-c", "max_connections=200", "-c", "shared_buffers=128MB", "-c", "timezone=UTC"),
-    ]
-    server = process.start(
-        "postgres",
-        argv,
-        ready=lambda: _answers(database.url("postgres")),
-        user=user,
-        cwd=folder,
-        scratch=[folder],
-        stop_signal=SIGINT,  # "fast" shutdown: does not wait for clients
-    )
+    keeper = process.keep("postgres-data", folder)
+    server = Postgres(folder, user)
     try:
-        yield database
+        server.start()
+        yield server
     finally:
         server.stop()
+        keeper.stop()
 
 
 def _answers(url: str) -> bool:

@@ -51,10 +51,10 @@ class Server:
         """All that the server has printed since then."""
         return os.pread(self._log, self.log_size() - mark, mark).decode(errors="replace")
 
-    def kill(self) -> None:
-        """End the server with SIGKILL, as a crash would; what it started is ended by the warden."""
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End the server with SIGKILL, as a crash would, or another signal; what it started is ended by the warden."""
         with contextlib.suppress(ProcessLookupError):  # its death with its children may be over already
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, number)
         self._warden.wait()
         self._forget()
 
@@ -108,6 +108,11 @@ def start(
         server.stop()
         raise ServerFailed(f"{name} ({argv[0]}) is not ready: {problem}\n{said}") from problem
     return server
+
+
+def keep(name: str, folder: Path) -> Server:
+    """Something that does nothing; its folder outlives each server that uses it, but not the tests."""
+    return start(name, ["sleep", "infinity"], ready=lambda: True, scratch=[folder])
 
 
 def _launch(name: str, order: Mapping[str, object], env: Mapping[str, str] | None) -> Server:

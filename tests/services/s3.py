@@ -62,17 +62,37 @@ class Bucket:
 
 
 class S3:
-    """A running server."""
+    """A server that takes signed requests only, and streams multipart uploads to disk."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
         self._numbers = count(1)
         self._keys = (secrets.token_hex(8), secrets.token_hex(16))
+        self._server: process.Server | None = None
+        (folder / "buckets").mkdir()
 
-    @property
-    def auth_key(self) -> str:
-        """Key id and secret as rclone's option wants them."""
-        return ",".join(self._keys)
+    def start(self) -> None:
+        """Run the server."""
+        argv = [
+            Path(sys.prefix, "bin", "rclone"),
+            *("serve", "s3", self._folder / "buckets", "--addr", f"127.0.0.1:{self._port}"),
+            *("--auth-key", ",".join(self._keys)),
+            *("--config", self._folder / "rclone.conf", "--cache-dir", self._folder / "cache"),
+        ]
+        self._server = process.start("s3", argv, ready=lambda: listening(self._port))
+
+    def stop(self) -> None:
+        """End the server; what it stored stays."""
+        server, self._server = self._server, None
+        if server:
+            server.stop()
+
+    def kill(self) -> None:
+        """End the server with SIGKILL."""
+        server, self._server = self._server, None
+        if server:
+            server.kill()
 
     def new_bucket(self) -> Bucket:
         """An empty bucket that nothing else uses."""
@@ -83,19 +103,13 @@ class S3:
 
 @contextmanager
 def s3() -> Iterator[S3]:
-    """Run a server of its own: signed requests only, multipart uploads streamed to disk."""
-    port = free_port()
+    """Run a server of its own."""
     folder = process.scratch_folder("s3")
-    root = folder / "buckets"
-    root.mkdir()
-    store = S3(port)
-    argv = [
-        Path(sys.prefix, "bin", "rclone"),
-        *("serve", "s3", root, "--addr", f"127.0.0.1:{port}", "--auth-key", store.auth_key),
-        *("--config", folder / "rclone.conf", "--cache-dir", folder / "cache"),
-    ]
-    server = process.start("s3", argv, ready=lambda: listening(port), scratch=[folder])
+    keeper = process.keep("s3-data", folder)
+    server = S3(folder)
     try:
-        yield store
+        server.start()
+        yield server
     finally:
         server.stop()
+        keeper.stop()

@@ -1,0 +1,53 @@
+"""What is looked at after every fault, and how it is told."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tests.e2e.clients.pusher import Pusher
+from tests.e2e.clients.registry import Registry
+from tests.services.drydock import Drydock
+from tests.services.process import wait_until
+
+PROTECTION_S = 3
+"""For how long what was just pushed is kept in these installations."""
+
+PUSHERS = 4
+
+
+def start_pushers(registry: Registry, name: str, dice: random.Random) -> list[Pusher]:
+    """Clients at work, two in each repository: `name-0` and `name-1`."""
+    pushers = [
+        Pusher(registry.at(registry.url), f"{name}-{number // 2}", random.Random(dice.random()))
+        for number in range(PUSHERS)
+    ]
+    for pusher in pushers:
+        pusher.start()
+    return pushers
+
+
+def check_everything(drydock: Drydock, pushers: Sequence[Pusher]) -> None:
+    """Whatever was acknowledged can be pulled, no bytes or rows are missing, and what is used is counted right."""
+    until = time.monotonic() + PROTECTION_S
+    wait_until(drydock.is_well, seconds=30)
+    assert drydock.command("quota", "audit").endswith(" 0 with drift.")
+    time.sleep(max(0.0, until - time.monotonic()))  # nothing is protected any more
+    drydock.command("gc")
+    assert drydock.command("fsck", "--deep") == "Everything is there."
+    for pusher in pushers:
+        pusher.check()
+
+
+def tell(name: str, figures: Mapping[str, object], pushers: Sequence[Pusher]) -> None:
+    """Print figures, for those who ask by `-s`."""
+    failures: Counter[str] = sum((pusher.failures for pusher in pushers), Counter())
+    told = {
+        **figures,
+        "acknowledged": sum(pusher.pushed for pusher in pushers),
+        "checked": sum(len(pusher.tags) for pusher in pushers),
+        "failed steps": dict(failures),
+        "refusals": {status: body[:300] for pusher in pushers for status, body in pusher.bodies.items()},
+        "longest push s": round(max(pusher.longest_s for pusher in pushers), 2),
+    }
+    print(name, *(f"  {key}: {value}" for key, value in told.items()), sep="\n")  # noqa: T201
