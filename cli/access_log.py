@@ -14,6 +14,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from cli.logs import fields
 from models import metrics
+from models.redaction import redacted
 
 _log = logging.getLogger("gunicorn.access")
 
@@ -61,7 +62,7 @@ class AccessLog(Logger):  # type: ignore[misc]
 def write_line(
     *, method: str, path: str, status: int, seconds: float, size: int, user: str | None, ip: str | None, agent: str
 ) -> None:
-    """Write the line of one request, without its query, which may hold secrets, and count it.
+    """Write the line of one request, without its query and the other secrets that its URL may hold, and count it.
 
     `seconds` until its last byte had left, `size` of the answer's body in bytes.
     """
@@ -71,7 +72,7 @@ def write_line(
         return
     told = fields(
         method=method,
-        path=_quoted(path),
+        path=_quoted(redacted(path)),
         status=status,
         ms=round(seconds * 1000, 1),
         bytes=size,

@@ -1,10 +1,22 @@
-"""Replacing the key that secrets are stored under: everything encrypted is written again under the current one."""
+"""Replacing the key that secrets are stored under: everything encrypted is written again under the current one.
+
+So are the hashes of tokens that are kept encrypted as well.
+"""
 
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Database, Session
-from models.tables import Base, Delivery, Notification, OAuthApplication, Robot, ServiceKey, Trigger
+from models.tables import (
+    Base,
+    Delivery,
+    Notification,
+    OAuthApplication,
+    RepositoryToken,
+    Robot,
+    ServiceKey,
+    Trigger,
+)
 
 BATCH = 500
 ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
@@ -13,6 +25,7 @@ ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
     (Notification, Notification.id, "encrypted_secret"),
     (Robot, Robot.id, "encrypted_token"),
     (OAuthApplication, OAuthApplication.id, "encrypted_secret"),
+    (RepositoryToken, RepositoryToken.id, "encrypted_token"),
     (ServiceKey, ServiceKey.id, "encrypted_private_key"),
     (Trigger, Trigger.id, "encrypted_write_token"),
     (Trigger, Trigger.id, "encrypted_hook_secret"),
@@ -40,6 +53,8 @@ def _rotate(database: Database, table: type[Base], key: InstrumentedAttribute[in
             rows = _next_rows(session, table, key, name, last)
             for row in rows:
                 setattr(row, name, session.vault.rotate(getattr(row, name)))
+                if isinstance(row, RepositoryToken):
+                    row.token_hash = session.vault.fingerprint(session.vault.decrypt(getattr(row, name)))
             if not rows:
                 return total
             total += len(rows)

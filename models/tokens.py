@@ -15,12 +15,9 @@ from models.tables import (
     AppToken,
     OAuthApplication,
     OAuthToken,
-    Repository,
-    RepositoryToken,
     User,
 )
 from models.tables.base import now
-from models.tables.repositories import RepositoryRole
 from models.vault import new_token
 
 INSTANCE_CLIENT_ID = "drydock"
@@ -107,33 +104,6 @@ def create_app_token(
     session.add(row)
     session.flush()
     audit.record(session, "create_app_specific_token", actor=actor, namespace=user, app_specific_token_title=title)
-    return row, token
-
-
-def create_repository_token(
-    session: Session,
-    repository: Repository,
-    friendly_name: str,
-    role: RepositoryRole,
-    *,
-    expires_at: datetime | None = None,
-    actor: Identity,
-) -> tuple[RepositoryToken, str]:
-    """A credential for this repository alone, and its row; it cannot be shown again. Invalid."""
-    if not 1 <= len(friendly_name) <= 255:
-        raise Invalid("friendlyName: expected 1 to 255 characters")
-    _check_expiry(expires_at)
-    token = new_token(64)
-    row = RepositoryToken(
-        repository_id=repository.id,
-        friendly_name=friendly_name,
-        role=role,
-        token_hash=session.vault.fingerprint(token),
-        expires_at=expires_at,
-    )
-    session.add(row)
-    session.flush()
-    audit.record(session, "add_repo_accesstoken", actor=actor, repository=repository, token=friendly_name)
     return row, token
 
 

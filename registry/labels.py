@@ -3,10 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID, uuid5
 
+from models.labels import kind_of
+from models.tables import Manifest
 from registry.blobs import find_blob
 from registry.errors import BlobUnknown
-from registry.manifest_format import ParsedManifest
+from registry.manifest_format import InvalidManifest, ParsedManifest, parse_manifest
 from registry.names import Digest, RepositoryName
 from registry.services import Services
 from storage.driver import NotFound
@@ -16,8 +20,33 @@ CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.c
 LARGEST_CONFIG = 4 * 2**20
 CENTURY_S = 100 * 365 * 86400
 
+_IDS = UUID("7d8f5f0e-9c58-4c43-8f0a-5a3f6f0c1e21")
 _LIFETIME = re.compile(r"([1-9][0-9]{0,8})([smhdwy])")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+
+
+@dataclass(frozen=True)
+class ImageLabel:
+    """A label that an image itself has. Its id follows from the manifest and the key."""
+
+    uuid: str
+    key: str
+    value: str
+    media_type: str
+    source_type: str = "manifest"
+
+
+def image_labels(services: Services, name: RepositoryName, manifest: Manifest) -> list[ImageLabel]:
+    """The labels of an image that was pushed, its content loaded, by key. It may wait for the store: StorageError."""
+    try:
+        labels = read_labels(services, name, parse_manifest(manifest.content, manifest.media_type))
+    except InvalidManifest:  # written by hand, or by a version that knew other rules
+        return []
+    return [
+        ImageLabel(str(uuid5(_IDS, f"{manifest.digest} {key!r}")), _shown(key), _shown(value), kind_of(value))
+        for key, value in sorted(labels.items())
+        if key
+    ]
 
 
 def read_labels(services: Services, name: RepositoryName, parsed: ParsedManifest) -> Mapping[str, str]:
@@ -51,3 +80,7 @@ def _in_config(content: bytes) -> dict[str, str]:
     run = config.get("config") if isinstance(config, dict) else None
     labels = run.get("Labels") if isinstance(run, dict) else None
     return {key: text for key, text in labels.items() if isinstance(text, str)} if isinstance(labels, dict) else {}
+
+
+def _shown(text: str) -> str:
+    return text.encode(errors="replace").decode()  # JSON can name halves of characters, which nothing can show

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from api.context import bearer_token, services
 from api.endpoint import View
 from models import errors
+from models.redaction import redacted
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def answer_error(error: Exception) -> Response:
             if name == "Allow":
                 response.headers[name] = value
         return response
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%s %s failed", request.method, redacted(request.path), exc_info=error)
     return problem("internal_error", "Internal Server Error")
 
 
@@ -137,7 +138,7 @@ def finish(response: Response) -> Response:
 def _domain_problem(error: errors.DomainError) -> Response:
     error_type = DOMAIN[type(error)]
     if isinstance(error, errors.Upstream):
-        log.warning("%s %s: %s", request.method, request.path, error.detail, exc_info=error.__cause__)
+        log.warning("%s %s: %s", request.method, redacted(request.path), error.detail, exc_info=error.__cause__)
     response = problem(error_type, error.detail or error_type, facts=error.facts)
     if response.status_code == 401:
         presented = bearer_token() is not None

@@ -43,7 +43,7 @@ class RepositoryManifest(Resource):
     @operation("getRepoManifest", allow=repo_read)
     def get(self, repository: Repository, manifestref: str, query: ManifestQuery) -> ManifestView:
         """Show a manifest of the repository by its digest."""
-        manifest = manifests.get_manifest(self.session, repository, _digest(manifestref))
+        manifest = manifests.get_manifest(self.session, repository, checked_digest(manifestref))
         document = _object(manifest.content)
         config = self.config_of(repository, document) if document and not manifest.is_index else {}
         return ManifestView(
@@ -79,7 +79,8 @@ def _object(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _digest(text: str) -> str:
+def checked_digest(text: str) -> str:
+    """The digest as it is stored; NotFound if it is none, for then there is nothing of that name."""
     try:
         return str(Digest.parse(text))
     except Malformed as exc:

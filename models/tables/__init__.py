@@ -8,6 +8,7 @@ from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
 from models.tables.deliveries import Delivery
 from models.tables.jobs import Build, Job
+from models.tables.labels import ManifestLabel
 from models.tables.logs import LogEntry
 from models.tables.messages import Message
 from models.tables.notifications import Notification, RepositoryEmail, ToldExpiry, UserNotification
@@ -36,6 +37,7 @@ __all__ = [
     "Manifest",
     "ManifestBlob",
     "ManifestChild",
+    "ManifestLabel",
     "Message",
     "NamespaceBlob",
     "NamespaceUsage",

@@ -71,7 +71,10 @@ class AppToken(Base):
 
 
 class RepositoryToken(Base):
-    """A credential for one repository (`$token`): builds push with it, webhooks start with it."""
+    """A credential for one repository (`$token`): builds push with it, webhooks start with it, scripts sign in with it.
+
+    `encrypted_token` only where Quay shows the token again.
+    """
 
     __tablename__ = "repository_token"
 
@@ -81,6 +84,7 @@ class RepositoryToken(Base):
     friendly_name: Mapped[str] = mapped_column(String(255))
     role: Mapped[RepositoryRole] = mapped_column(String(8))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    encrypted_token: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime | None]
 

@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from models.access import find_account
 from models.session import Database
+from models.tables import User
+from tests.factories.accounts import identity_of
 from tests.factories.api import Api, make_app, make_services
+from tests.factories.pusher import Pusher
 from tests.factories.world import make_world
 
 SETTINGS = {"OUTBOUND_ALLOWED_PRIVATE_HOSTS": ["127.0.0.1"]}
@@ -28,3 +32,12 @@ def api(app: Flask, database: Database) -> Api:
     with database.write() as session:
         make_world(session)
     return Api(app)
+
+
+@pytest.fixture
+def pusher(api: Api) -> Pusher:
+    """Pushes to acme/app as `writer`."""
+    with api.database.read() as session:
+        writer = find_account(session, "writer")
+    assert isinstance(writer, User)
+    return Pusher(api.services, identity_of(writer))

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from sqlalchemy import select
 from werkzeug.datastructures import Headers
 
 from api import v1, webhooks
@@ -15,7 +16,7 @@ from config.settings import Settings
 from models.access import find_account
 from models.authentication import Superusers
 from models.session import Database
-from models.tables import User
+from models.tables import LogEntry, User
 from registry.services import Services
 from storage.memory import MemoryStorage
 from tests.factories.accounts import ALL_SCOPES, make_token, make_user
@@ -94,6 +95,12 @@ class Api:
 
     def delete(self, path: str, **rest: Any) -> Answered:
         return self.call("DELETE", path, **rest)
+
+    def logged(self, *kinds: str) -> list[tuple[str, str | None, dict[str, Any]]]:
+        """The entries of the action log of these kinds, oldest first: kind, performer, detail."""
+        with self.database.read() as session:
+            query = select(LogEntry).where(LogEntry.kind.in_(kinds)).order_by(LogEntry.id)
+            return [(entry.kind, entry.performer, entry.detail) for entry in session.scalars(query)]
 
     def token(self, name: str, scopes: str = ALL_SCOPES) -> str:
         """An access token of the user with these scopes, the same each time."""

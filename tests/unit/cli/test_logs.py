@@ -79,6 +79,11 @@ def test_a_path_cannot_break_the_line_or_fill_the_disk(log: logging.Logger, caps
     assert len(entry["path"]) == 500
 
 
+def test_a_token_in_a_path_is_not_told(log: logging.Logger, capsys: Capture) -> None:
+    assert access(capsys, PATH_INFO="/api/v1/repository/a/tokens/tokens/SECRET")["path"].endswith("/tokens/tokens/***")
+    assert access(capsys, PATH_INFO="/v2/a/tokens/b")["path"] == "/v2/a/tokens/b"
+
+
 def test_bytes_are_those_that_left_the_server(log: logging.Logger, capsys: Capture) -> None:
     assert access(capsys, sent=0)["bytes"] == 99  # by sendfile, which counts nothing
     assert access(capsys, sent=0, REQUEST_METHOD="HEAD")["bytes"] == 0

@@ -8,10 +8,11 @@ from sqlalchemy import select
 from models.access import Identity, find_account, find_repository
 from models.authentication import Superusers, identify_bearer
 from models.errors import Invalid, Unauthenticated
+from models.repository_tokens import create_repository_token
 from models.session import Session
 from models.tables import OAuthApplication, OAuthToken, RepositoryToken, User
 from models.tables.base import now
-from models.tokens import create_app_token, create_oauth_token, create_repository_token
+from models.tokens import create_app_token, create_oauth_token
 from models.users import get_user
 
 SUPERUSERS = Superusers(frozenset({"root"}))
