@@ -15,7 +15,7 @@ from models.errors import Invalid
 
 LONGEST_S = 30.0
 """Somebody waits for the answer."""
-MOST_BYTES = 512 * 1024 * 1024
+MOST_BYTES = 128 * 1024 * 1024
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
@@ -79,3 +79,9 @@ def files(outbound: Outbound, source: Source) -> Iterator[Files]:
     with git.opened(outbound, source, allowed) as repository:
         store = Store(repository, allowed)
         yield Files(store, store.fetch(Wanted(found.branches[name], _HEADS + name)))
+
+
+def contexts(dockerfile: str) -> list[str]:
+    """The folders that a Dockerfile may be built in: its own and those around it, from the root."""
+    parents = PurePosixPath(dockerfile).parents
+    return [str(folder) for folder in reversed(parents)]

@@ -31,6 +31,8 @@ from api.v1 import (
     superusers,
     tags,
     teams,
+    trigger_deliveries,
+    trigger_sources,
     triggers,
     user_notifications,
     users,
@@ -62,10 +64,13 @@ _NOUNS: Sequence[Section] = (
     teams.section,
     triggers.section,
     user_notifications.section,
+    trigger_deliveries.section,
+    trigger_sources.section,
     users.section,
     authorizations.section,
     stars.section,
 )
+_BUILDING = (builds.section, triggers.section, trigger_deliveries.section, trigger_sources.section)
 SECTIONS: Sequence[Section] = (discovery.describing(_NOUNS), *_NOUNS)
 
 
@@ -100,7 +105,7 @@ def _served(services: Services) -> Sequence[Section]:
     """The sections that this installation has; what is switched off is not described either."""
     if services.settings.FEATURE_BUILD_SUPPORT:
         return SECTIONS
-    nouns = tuple(section for section in _NOUNS if section not in (builds.section, triggers.section))
+    nouns = tuple(section for section in _NOUNS if section not in _BUILDING)
     return (discovery.describing(nouns), *nouns)
 
 

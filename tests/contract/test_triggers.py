@@ -373,3 +373,62 @@ def test_builds_outlive_their_trigger(api: Api) -> None:
     assert (shown["trigger"], shown["trigger_metadata"]["commit"]) == (None, SHA)
     with api.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Build)) == 1
+
+
+def test_deliveries_are_kept_with_their_verdict_and_can_be_repeated(api: Api) -> None:
+    trigger = active(api)
+    token = write_token(trigger)
+    url = f"{TRIGGERS}{trigger['id']}/deliveries"
+    deliver(api, trigger, GITHUB, token=token, X_GitHub_Event="push", X_GitHub_Delivery="one")
+    deliver(api, trigger, {}, token=token, X_GitHub_Event="ping", X_GitHub_Delivery="two")
+    deliver(api, trigger, b"{", token=token)
+    deliver(api, trigger, PAYLOAD, token="wrong")
+
+    listed = api.get(url, by="owner").body["deliveries"]
+
+    assert [(each["verdict"], each["delivery_id"], each["event"]) for each in listed] == [
+        ("refused", None, "push"),
+        ("ignored", "two", "ping"),
+        ("fired", "one", "push"),
+    ]
+    assert [each["verified"] for each in listed] == ["token"] * 3
+    assert listed[0]["reason"] == "The payload is not valid JSON"
+    assert listed[2]["build"] == builds_of(api, trigger)[0]["id"]
+    one = api.get(f"{url}/{listed[2]['id']}", by="owner").body
+    assert json.loads(one["payload"]) == GITHUB
+    assert one["headers"] == {
+        "content-type": "application/json",
+        "user-agent": one["headers"]["user-agent"],
+        "x-github-event": "push",
+        "x-github-delivery": "one",
+    }
+    again = api.post(f"{url}/{listed[2]['id']}/redeliver", by="owner")
+    assert (again.status, again.body["verdict"], again.body["redelivery_of"]) == (201, "fired", listed[2]["id"])
+    assert len(builds_of(api, trigger)) == 2
+    assert api.get(f"{url}/none", by="owner").status == 404
+    assert api.get(url, by="writer").status == 403
+
+
+def test_deliveries_are_paged(api: Api) -> None:
+    trigger = active(api)
+    for number in range(52):
+        deliver(api, trigger, {}, token=write_token(trigger), X_GitHub_Event=f"event-{number}")
+    url = f"{TRIGGERS}{trigger['id']}/deliveries"
+    first = api.get(url, by="owner").body
+    rest = api.get(f"{url}?next_page={first['next_page']}", by="owner").body
+    found = [each["event"] for page in (first, rest) for each in page["deliveries"]]
+    assert found == [f"event-{number}" for number in reversed(range(52))]
+    assert "next_page" not in rest
+
+
+def test_a_delivery_that_was_refused_may_come_again(api: Api) -> None:
+    trigger = active(api)
+    token = write_token(trigger)
+    headers = {"X_GitHub_Event": "push", "X_GitHub_Delivery": "one"}
+    with api.database.write() as session:
+        session.execute(update(Trigger).values(enabled=False))
+    assert deliver(api, trigger, GITHUB, token=token, **headers).status == 400
+    with api.database.write() as session:
+        session.execute(update(Trigger).values(enabled=True))
+    assert deliver(api, trigger, GITHUB, token=token, **headers).status == 200
+    assert len(builds_of(api, trigger)) == 1

@@ -13,23 +13,10 @@ from buildworker.git import GitFailed, Limits, Source, list_refs
 from buildworker.outbound import Outbound
 from models.errors import Invalid, Upstream
 from models.triggers import new_key_pair
-from tests.services.git import GitServer, Repository, SshServer, git_daemon, git_http, git_ssh
+from tests.services.git import GitServer, Repository, SshServer, git_http, git_ssh
 
 OUTBOUND = Outbound(["127.0.0.1"])
 TOKEN = "token-of-the-forge"
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("git") / "root"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def daemon(root: Path) -> Iterator[GitServer]:
-    with git_daemon(root) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +29,6 @@ def http(root: Path) -> Iterator[GitServer]:
 def ssh(root: Path) -> Iterator[SshServer]:
     with git_ssh(root) as server:
         yield server
-
-
-@pytest.fixture
-def repository(root: Path, request: pytest.FixtureRequest) -> Repository:
-    return Repository(root, f"{request.node.name}.git")
 
 
 def limits(max_bytes: int = 10_000_000) -> Limits:
