@@ -56,10 +56,21 @@ class Terms:
     tls: ssl.SSLContext
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked for: the method, and the body that goes with it."""
+
+    method: str = "GET"
+    body: bytes | None = None
+
+
+GET = Question()
+
+
 class Response:
     """An answer whose body is still to be read, once. Close it, or use it in a `with`."""
 
-    def __init__(self, target: Target, terms: Terms, headers: Mapping[str, str]) -> None:
+    def __init__(self, target: Target, terms: Terms, headers: Mapping[str, str], question: Question = GET) -> None:
         self.url = target.url
         self._terms = terms
         self._where = f"{terms.subject}: {target.netloc}"
@@ -72,7 +83,7 @@ class Response:
         self._timer.start()
         try:
             with self._failures_told():
-                self._answer = _request(self._sock, target, headers)
+                self._answer = _request(self._sock, target, headers, question)
         except BaseException:
             self._hang_up()
             raise
@@ -186,13 +197,17 @@ def _secured(sock: socket.socket, target: Target, terms: Terms) -> socket.socket
     return wrapped
 
 
-def _request(sock: socket.socket, target: Target, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+def _request(
+    sock: socket.socket, target: Target, headers: Mapping[str, str], question: Question
+) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.sock = sock
     # Not compressed on the way: the bytes are stored as they come, and nothing is inflated unawares.
     fixed = {"Host": target.netloc, "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "Drydock"}
-    connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
+    if question.body is not None:
+        fixed["Content-Length"] = str(len(question.body))
+    connection.putrequest(question.method, target.path, skip_host=True, skip_accept_encoding=True)
     for name, value in {**headers, **fixed}.items():
         connection.putheader(name, value)
-    connection.endheaders()
+    connection.endheaders(question.body)
     return connection.getresponse()

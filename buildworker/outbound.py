@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import requests.certs
 
-from buildworker.exchange import PORTS, Response, Target, Terms
+from buildworker.exchange import PORTS, Question, Response, Target, Terms
 from models.addresses import Allowed, refusal
 from models.errors import Invalid, Upstream
 
@@ -97,6 +97,22 @@ class Outbound:
                 sent = {name: value for name, value in sent.items() if name.lower() not in _CREDENTIALS}
             target = following
         raise Upstream(f"{subject}: {target.netloc} redirects more than {MAX_REDIRECTS} times")
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        *,
+        max_bytes: int,
+        timeout_s: float,
+        deadline: float,
+        subject: str = "url",
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send a request of another method, without following redirects: what is sent may be secret. Else as `get`."""
+        terms = Terms(subject, timeout_s, deadline, max_bytes, self._tls)
+        return Response(self.resolve(url, subject=subject), terms, dict(headers or {}), Question(method, body))
 
     def _follow(self, target: Target, location: str, subject: str) -> Target:
         # http.client reads headers as Latin-1, and servers send UTF-8.

@@ -21,7 +21,6 @@ PARAMETERS: Mapping[str, str] = {
     "error_type": "The error type, as in the `error_type` of an error answer",
     "labelid": "The id of the label",
     "delivery_uuid": "The id of the delivery",
-    "error_type": "The error type, as in the `error_type` of an error answer",
     "field_name": "The name of the field, such as `refs`",
     "manifestref": "The digest of the manifest, `sha256:…`",
     "membername": "The name of the user, or of the robot as `owner+shortname`",

@@ -58,7 +58,6 @@ VALUES = {
     "error_type": "not_found",
     "labelid": "no-such-label",
     "delivery_uuid": "no-such-delivery",
-    "error_type": "not_found",
     "field_name": "refs",
     "tag": "latest",
     "prototypeid": "no-such-prototype",

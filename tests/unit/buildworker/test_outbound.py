@@ -264,3 +264,14 @@ def _server_tls(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+def test_another_method_carries_a_body_and_follows_nobody(outbound: Outbound, serve: Serve) -> None:
+    server = serve(reply(b"", status="302 Found", Location="http://127.0.0.1:1/"))
+    deadline = time.monotonic() + 10
+    with outbound.send("POST", server.url, b"hello", max_bytes=10, timeout_s=5, deadline=deadline) as response:
+        assert response.status == 302
+    assert server.requests[0].startswith(b"POST / HTTP/1.1")
+    assert b"Content-Length: 5" in server.requests[0]
+    with pytest.raises(Invalid, match=r"url: 10\.0\.0\.1 is"):
+        outbound.send("POST", "http://10.0.0.1/", b"", max_bytes=10, timeout_s=5, deadline=deadline)
