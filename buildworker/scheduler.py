@@ -22,6 +22,7 @@ from buildworker.stop import Stop
 from config.settings import Settings
 from models import deliveries, inbound, jobs
 from models.builds import KIND as BUILD
+from models.log_counts import count_rested
 from models.pulls import flush_pulls
 from models.queue import WakeUps
 from storage.driver import StorageError
@@ -112,11 +113,12 @@ def forget_deliveries(opened: Runtime) -> None:
         inbound.forget_expired(session)
 
 
-TASKS = (
+TASKS: tuple[Task | LongTask, ...] = (
     Task("requeue lost jobs", 2, LostJobs()),
     Task("wake waiting jobs", 2, wake_waiting),
     Task("archive forgotten logs", 30, builds.archive_forgotten),
     Task("forget old deliveries", 3600, forget_deliveries),
+    LongTask("count the log", 60, lambda opened, stop: count_rested(opened.database, stop)),
     Task("write pull events", 5, lambda opened: flush_pulls(opened.redis, opened.database)),
 )
 

@@ -18,6 +18,7 @@ from models.tables.accounts import TeamRole
 from models.tables.repositories import RepositoryRole
 
 RANK: dict[str | None, int] = {None: 0, "read": 1, "write": 2, "admin": 3}
+LogDetail = tuple[tuple[str, str | int], ...]
 TEAM_RANK: dict[str | None, int] = {None: 0, "member": 1, "creator": 2, "admin": 3}
 
 
@@ -27,8 +28,9 @@ class Identity:
 
     `scopes` is None unless a token limits what its account may do. A repository token is nobody's: it carries its
     `repository_id` and `repository_role` instead of an account. `full_access` is a superuser's where the
-    installation says that superusers may see everything. `session_id` is that of the browser session the caller came
-    with, if any, and `fresh` false if its password was given too long ago for what is dangerous.
+    installation says that superusers may see everything. `log_detail` is what the action log tells of how the caller
+    came, in Quay's words: its token, its program. `session_id` is that of the browser session the caller came with, if
+    any, and `fresh` false if its password was given too long ago for what is dangerous.
     """
 
     kind: Literal["anonymous", "user", "robot", "repository_token"] = "anonymous"
@@ -39,6 +41,7 @@ class Identity:
     full_access: bool = False
     repository_id: int | None = None
     repository_role: RepositoryRole | None = None
+    log_detail: LogDetail = ()
     ip: str | None = None
     session_id: int | None = None
     fresh: bool = True
@@ -46,6 +49,11 @@ class Identity:
     @property
     def is_anonymous(self) -> bool:
         return self.kind == "anonymous"
+
+    @property
+    def performer(self) -> str | None:
+        """The name in the action log; a repository token is nobody there."""
+        return None if self.kind == "repository_token" else self.name
 
     def may_use(self, scope: str) -> bool:
         """Whether the caller's token, if a token is what it came with, covers the scope."""

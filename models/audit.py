@@ -24,7 +24,8 @@ def record(
 ) -> None:
     """Note that `actor` did `kind` (one of Quay's log kinds) to the namespace or repository.
 
-    `detail` is what Quay shows as the entry's metadata; the repository's and namespace's names are added to it.
+    `detail` is what Quay shows as the entry's metadata; the repository's and namespace's names are added to it, and
+    what the actor's token is called.
     """
     owner = repository.namespace if repository else namespace
     names = {"namespace": owner.name} if owner else {}
@@ -38,8 +39,8 @@ def record(
             "namespace_id": owner.id if owner else None,
             "repository_id": repository.id if repository else None,
             "performer_id": actor.account_id,
-            "performer": actor.name,
+            "performer": actor.performer,
             "ip": actor.ip,
-            "detail": {**names, **detail},
+            "detail": {**names, **detail, **dict(actor.log_detail)},
         },
     )

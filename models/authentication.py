@@ -4,8 +4,9 @@ import hmac
 from collections.abc import Callable
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
-from models.access import Identity
+from models.access import Identity, LogDetail
 from models.brakes import PASSWORD, SPRAYING, Counted, count, refuse_while_waiting, release, site_of
 from models.errors import Unauthenticated
 from models.passwords import verify_password
@@ -22,7 +23,12 @@ class Superusers:
         self.names = names
         self.full_access = full_access
 
-    def identify(self, account: Account, scopes: frozenset[str] | None = None) -> Identity:
+    def identify(
+        self,
+        account: Account,
+        scopes: frozenset[str] | None = None,
+        log_detail: LogDetail = (),
+    ) -> Identity:
         """The identity of an account, limited to `scopes` if not None."""
         is_super = account.kind == "user" and (account.superuser or account.name in self.names)
         is_super = is_super and (scopes is None or "super:user" in scopes)
@@ -33,12 +39,14 @@ class Superusers:
             scopes=scopes,
             superuser=is_super,
             full_access=is_super and self.full_access,
+            log_detail=log_detail,
         )
 
 
 def identify_bearer(session: Session, superusers: Superusers, token: str) -> Identity:
     """The identity behind an OAuth access token; Unauthenticated if it is unknown, expired or its user disabled."""
-    row = session.scalar(select(OAuthToken).where(OAuthToken.token_hash.in_(session.vault.fingerprints(token))))
+    query = select(OAuthToken).where(OAuthToken.token_hash.in_(session.vault.fingerprints(token)))
+    row = session.scalar(query.options(joinedload(OAuthToken.account), joinedload(OAuthToken.application)))
     if row is None:
         raise Unauthenticated("Requires authentication")
     if row.expires_at is not None and row.expires_at <= now():
@@ -46,7 +54,12 @@ def identify_bearer(session: Session, superusers: Superusers, token: str) -> Ide
     scopes = parse_scopes(row.scopes)
     if not row.account.enabled or scopes is None:
         raise Unauthenticated("Requires authentication")
-    return superusers.identify(row.account, scopes)
+    log_detail = (
+        ("oauth_token_id", row.id),
+        ("oauth_token_application_id", row.application.client_id),
+        ("oauth_token_application", row.application.name),
+    )
+    return superusers.identify(row.account, scopes, log_detail)
 
 
 def identify_basic(
@@ -99,7 +112,8 @@ def _by_app_token(session: Session, superusers: Superusers, token: str) -> Ident
     row = session.scalar(select(AppToken).where(AppToken.token_hash.in_(session.vault.fingerprints(token))))
     if row is None or (row.expires_at is not None and row.expires_at <= now()) or not row.account.enabled:
         raise Unauthenticated("Invalid or expired application token")
-    return superusers.identify(row.account)
+    log_detail = (("app_specific_token", row.uuid), ("app_specific_token_title", row.title))
+    return superusers.identify(row.account, None, log_detail)
 
 
 def _by_repository_token(session: Session, superusers: Superusers, token: str) -> Identity:
@@ -113,6 +127,7 @@ def _by_repository_token(session: Session, superusers: Superusers, token: str) -
         name="$token",
         repository_id=row.repository_id,
         repository_role=row.role,
+        log_detail=(("token", row.friendly_name),),
     )
 
 

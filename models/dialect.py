@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.session import Session
@@ -27,6 +28,20 @@ def upsert(dialect: str, table: type[Base], *, key: tuple[str, ...], change: tup
     insert = _DIALECTS[dialect](table)
     changed = {name: insert.excluded[name] for name in change}
     return insert.on_conflict_do_update(index_elements=key, set_=changed).returning(getattr(table, returning))
+
+
+def add_up(
+    dialect: str, table: type[Base], *, key: tuple[str, ...], number: str, rows: Select[Any] | None = None
+) -> Any:
+    """A statement that inserts rows, adding their `number` to that of the row that has the same `key`.
+
+    `rows`: where they come from, key and number in this order, with a condition; else they are given when it runs.
+    """
+    insert = _DIALECTS[dialect](table)
+    if rows is not None:
+        insert = insert.from_select([*key, number], rows)
+    summed = {number: getattr(table, number) + insert.excluded[number]}
+    return insert.on_conflict_do_update(index_elements=key, set_=summed)
 
 
 @lru_cache

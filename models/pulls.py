@@ -18,7 +18,8 @@ from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from models.access import Identity
-from models.session import Database
+from models.log_counts import count_late
+from models.session import Database, Session
 from models.tables import LogEntry
 from models.tables.base import now
 
@@ -61,9 +62,9 @@ class PullLog:
             "namespace_id": namespace_id,
             "repository_id": repository_id,
             "performer_id": actor.account_id,
-            "performer": actor.name,
+            "performer": actor.performer,
             "ip": actor.ip,
-            "detail": detail,
+            "detail": {**detail, **dict(actor.log_detail)},
         }
         self._events.append(event)
         if not self._started:
@@ -99,7 +100,7 @@ class PullLog:
             return True
         try:
             with self._database.write() as session:
-                session.execute(insert(LogEntry), [_row(event) for event in batch])
+                _insert(session, [_row(event) for event in batch])
         except SQLAlchemyError as exc:
             log.warning("%d pulls wait, the database did not take them either: %s", len(self._events), exc)
             return False
@@ -139,9 +140,14 @@ def _new_batch() -> str:
 def _write(redis: Redis, database: Database, key: str) -> int:
     rows = [_row(json.loads(item)) for item in redis.lrange(key, 0, -1)]
     with database.write() as session:
-        session.execute(insert(LogEntry), rows)
+        _insert(session, rows)
     redis.delete(key)
     return len(rows)
+
+
+def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
+    count_late(session, rows)
+    session.execute(insert(LogEntry), rows)
 
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:

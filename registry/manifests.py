@@ -145,7 +145,15 @@ def put_manifest(
     for tag in tags:
         put_tag(session, repository, tag, id_, str(digest), actor=actor, lifetime_s=lifetime_s)
     named: dict[str, Any] = {"tag": tags[0]} if tags else {}
-    audit.record(session, "push_repo", actor=actor, repository=repository, manifest_digest=str(digest), **named)
+    audit.record(
+        session,
+        "push_repo",
+        actor=actor,
+        repository=repository,
+        manifest_digest=str(digest),
+        mediaType=parsed.media_type,
+        **named,
+    )
     charge(session, repository.namespace, added)
 
 

@@ -152,6 +152,7 @@ def _dump_identity(identity: Identity) -> dict[str, Any]:
         "full": identity.full_access,
         "repository": identity.repository_id,
         "role": identity.repository_role,
+        "log": dict(identity.log_detail),
     }
 
 
@@ -165,6 +166,7 @@ def _load_grant(claims: Mapping[str, Any]) -> Grant:
         full_access=context["full"],
         repository_id=context["repository"],
         repository_role=context["role"],
+        log_detail=tuple(context.get("log", {}).items()),  # the version before told none
     )
     repositories = {e["name"]: frozenset(e["actions"]) for e in claims["access"] if e["type"] == "repository"}
     catalog = any(entry["type"] == "registry" for entry in claims["access"])

@@ -16,6 +16,8 @@ from api.v1 import (
     discovery,
     error,
     labels,
+    logs,
+    manifests,
     members,
     messages,
     namespace_notifications,
@@ -45,6 +47,8 @@ from registry.services import Services
 _NOUNS: Sequence[Section] = (
     builds.section,
     error.section,
+    logs.section,
+    manifests.section,
     namespace_notifications.section,
     labels.section,  # that of manifests as well
     organizations.section,

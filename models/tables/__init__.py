@@ -9,7 +9,7 @@ from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, R
 from models.tables.deliveries import Delivery
 from models.tables.jobs import Build, Job
 from models.tables.labels import ManifestLabel
-from models.tables.logs import LogEntry
+from models.tables.logs import LogCount, LogEntry
 from models.tables.messages import Message
 from models.tables.notifications import Notification, RepositoryEmail, ToldExpiry, UserNotification
 from models.tables.prototypes import Prototype
@@ -33,6 +33,7 @@ __all__ = [
     "Garbage",
     "InboundEvent",
     "Job",
+    "LogCount",
     "LogEntry",
     "Manifest",
     "ManifestBlob",

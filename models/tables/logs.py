@@ -1,26 +1,43 @@
-"""The action log."""
+"""The action log, and how much of what happened on each day."""
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Literal
 
-from sqlalchemy import Index, String
+from sqlalchemy import BigInteger, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables.base import Base, BigId, now
+
+LogSubject = Literal["all", "namespace", "repository"]
+_RARE = text("kind <> 'pull_repo'")
 
 
 class LogEntry(Base):
     """Who did what to which namespace and repository, and when.
 
-    The ids are no foreign keys and the performer's name is kept: the log outlives what it tells about.
+    The ids are no foreign keys and the performer's name is kept: the log outlives what it tells about. Nearly all
+    entries are pulls, so the indexes by kind leave these out.
     """
 
     __tablename__ = "log_entry"
     __table_args__ = (
         Index("ix_log_entry_namespace_id_at", "namespace_id", "at"),
         Index("ix_log_entry_repository_id_at", "repository_id", "at"),
-        Index("ix_log_entry_performer_id_at", "performer_id", "at"),
+        Index("ix_log_entry_performer_at", "performer", "at"),
         Index("ix_log_entry_at", "at"),
+        Index("ix_log_entry_kind_at", "kind", "at", sqlite_where=_RARE, postgresql_where=_RARE),
+        Index(
+            "ix_log_entry_namespace_id_kind_at",
+            *("namespace_id", "kind", "at"),
+            sqlite_where=_RARE,
+            postgresql_where=_RARE,
+        ),
+        Index(
+            "ix_log_entry_repository_id_kind_at",
+            *("repository_id", "kind", "at"),
+            sqlite_where=_RARE,
+            postgresql_where=_RARE,
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -32,3 +49,20 @@ class LogEntry(Base):
     performer: Mapped[str | None] = mapped_column(String(511))
     ip: Mapped[str | None] = mapped_column(String(45))
     detail: Mapped[dict[str, Any]]
+
+
+class LogCount(Base):
+    """How many entries of a kind there were on a day (UTC): in all, in a namespace, in a repository.
+
+    Of a namespace also for each robot; the empty name stands for everybody. What is too young to be counted here,
+    models.log_counts counts from the log.
+    """
+
+    __tablename__ = "log_count"
+
+    subject: Mapped[LogSubject] = mapped_column(String(10), primary_key=True)
+    subject_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    performer: Mapped[str] = mapped_column(String(511), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)

@@ -1,6 +1,6 @@
 """What a registry request needs: the open services, the token checker, and what its own token allows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import current_app, g, request
 
@@ -12,6 +12,8 @@ from registry.names import RepositoryName
 from registry.services import Services
 from registry.tokens import Grant, Tokens
 from registry.v2.errors import Challenge, Denied
+
+LONGEST_PROGRAM = 255
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,18 @@ def grant() -> Grant:
     return found
 
 
+def seen(identity: Identity, ip: str | None, program: str | None) -> Identity:
+    """The caller with what the action log tells of one that comes by this protocol: address, name and program."""
+    told: list[tuple[str, str | int]] = [*identity.log_detail]
+    if identity.account_id is not None:
+        told.append(("username", identity.name or ""))
+    if identity.kind == "robot":
+        told.append(("is_robot", True))
+    if program:
+        told.append(("user-agent", program[:LONGEST_PROGRAM]))
+    return replace(identity, ip=ip, log_detail=tuple(told))
+
+
 def may_push(name: RepositoryName) -> bool:
     """Whether the request's token allows a push, too, so that the caller may be about to."""
     return grant().allows(str(name), "push")
@@ -76,7 +90,7 @@ def authorize(name: RepositoryName, action: str) -> Identity:
     """
     held = grant()
     if held.allows(str(name), action):
-        return held.identity.at(request.remote_addr)
+        return seen(held.identity, request.remote_addr, request.headers.get("User-Agent"))
     if held.was_denied(str(name)):
         raise Denied(f"{held.identity.name} may not {action} {name}")
     scope = f"repository:{name}:pull" if action == "pull" else f"repository:{name}:pull,push"

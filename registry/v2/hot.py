@@ -22,7 +22,7 @@ from registry.names import Digest, Malformed, RepositoryName, parse_reference
 from registry.repositories import REPOSITORY_ID
 from registry.tokens import Grant
 from registry.v2.blobs import served_headers as blob_headers
-from registry.v2.context import Registry
+from registry.v2.context import Registry, seen
 from registry.v2.errors import API_VERSION
 from registry.v2.manifests import pull_detail
 from registry.v2.manifests import served_headers as manifest_headers
@@ -125,10 +125,10 @@ class HotPath:
         if request.method == "GET":
             metrics.pulled()
             self._registry.pulls.note(
-                held.identity.at(request.ip),
+                seen(held.identity, request.ip, request.headers.get("user-agent")),
                 namespace_id=namespace_id,
                 repository_id=repository_id,
-                detail=pull_detail(repository, reference, digest),
+                detail=pull_detail(repository, reference, digest, media_type),
             )
         return _answer(request, held, manifest_headers(digest, media_type), content)
 

@@ -42,7 +42,7 @@ def get_manifest(name: str, reference: str) -> Response:
         actor,
         namespace_id=found.namespace_id,
         repository_id=found.repository_id,
-        detail=pull_detail(repository, reference, found.digest),
+        detail=pull_detail(repository, reference, found.digest, found.media_type),
     )
     return Response(found.content, headers=headers)
 
@@ -120,7 +120,8 @@ def served_headers(digest: str, media_type: str) -> dict[str, str]:
     return {**API_VERSION, "Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": media_type}
 
 
-def pull_detail(repository: RepositoryName, reference: str, digest: str) -> dict[str, str]:
+def pull_detail(repository: RepositoryName, reference: str, digest: str, media_type: str) -> dict[str, str]:
     """What the action log says of a pull."""
-    detail = {"namespace": repository.namespace, "repo": repository.name, "manifest_digest": digest}
+    detail = {"namespace": repository.namespace, "repo": repository.name, "mediaType": media_type}
+    detail["manifest_digest"] = digest
     return detail if ":" in reference else {**detail, "tag": reference}

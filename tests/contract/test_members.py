@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from models import permissions
 from models.access import find_repository
-from models.tables import LogEntry, Permission, TeamMember
+from models.tables import Permission, TeamMember
 from tests.contract.exchanges import PROBLEM, Exchange, play
 from tests.factories.accounts import identity_of, make_user
 from tests.factories.api import Api
@@ -70,13 +70,10 @@ def test_who_is_removed_loses_teams_and_permissions_and_the_log_tells_both(api: 
     api.put("/organization/acme/team/members/members/writer", by="owner")
     assert api.delete("/organization/acme/members/writer", by="owner").status == 204
     assert api.get("/repository/acme/app", by="writer").status == 403
-    with api.database.read() as session:
-        kinds = ("org_remove_team_member", "delete_repo_permission")
-        query = select(LogEntry.kind, LogEntry.detail).where(LogEntry.kind.in_(kinds)).order_by(LogEntry.id)
-        assert [tuple(row) for row in session.execute(query)] == [
-            ("org_remove_team_member", {"namespace": "acme", "team": "members", "member": "writer"}),
-            ("delete_repo_permission", {"namespace": "acme", "repo": "app", "username": "writer"}),
-        ]
+    assert api.logged("org_remove_team_member", "delete_repo_permission") == [
+        ("org_remove_team_member", "owner", {"namespace": "acme", "team": "members", "member": "writer"}),
+        ("delete_repo_permission", "owner", {"namespace": "acme", "repo": "app", "username": "writer"}),
+    ]
 
 
 def test_the_last_administrator_stays_with_everything(api: Api) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from models import user_notifications
 from models.access import find_account, find_repository
-from models.tables import LogEntry, Notification, Repository, RepositoryEmail, User, UserNotification
+from models.tables import Notification, Repository, RepositoryEmail, User, UserNotification
 from tests.factories.api import Answered, Api
 
 LIST = "/repository/acme/app/notification/"
@@ -27,12 +27,6 @@ def target(kind: Any, name: Any = "reader") -> dict[str, Any]:
 
 def create(api: Api, body: Any = None, *, at: str = LIST, by: str = "owner") -> Answered:
     return api.post(at, wish(title="my hook") if body is None else body, by=by)
-
-
-def logged(api: Api) -> list[tuple[str, dict[str, Any]]]:
-    with api.database.read() as session:
-        found = session.execute(select(LogEntry.kind, LogEntry.detail).where(LogEntry.kind.contains("notification")))
-        return [(kind, detail) for kind, detail in found]
 
 
 def confirm_email(api: Api, email: str) -> None:
@@ -71,7 +65,7 @@ def test_a_notification_lives_as_in_quay(api: Api) -> None:
     facts = {"notification_id": created.body["uuid"], "event": "repo_push", "method": "webhook"}
     where = {"namespace": "acme", "repo": "app"}
     kinds = ("add_repo_notification", "reset_repo_notification", "delete_repo_notification")
-    assert logged(api) == [(kind, {**where, **facts}) for kind in kinds]
+    assert api.logged(about="notification") == [(kind, "owner", {**where, **facts}) for kind in kinds]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +148,7 @@ def test_what_cannot_work_is_refused_and_changes_nothing(api: Api, body: dict[st
     assert answer.body.keys() == PROBLEM
     assert told in answer.body["detail"]
     assert api.get(LIST, by="owner").body == {"notifications": []}
-    assert logged(api) == []
+    assert api.logged(about="notification") == []
 
 
 def test_an_organization_is_told_only_of_its_own(api: Api) -> None:
@@ -244,7 +238,7 @@ def test_namespaces_have_notifications_of_their_quota(api: Api, at: str) -> None
     assert [api.delete(one, by="owner").status for _ in range(2)] == [204, 404]
     facts = {"notification_id": created.body["uuid"], "event": "quota_warning", "method": "webhook"}
     kinds = ("create_namespace_notification", "reset_namespace_notification", "delete_namespace_notification")
-    assert logged(api) == [(kind, {"namespace": owns, **facts}) for kind in kinds]
+    assert api.logged(about="notification") == [(kind, "owner", {"namespace": owns, **facts}) for kind in kinds]
     assert create(api, wish(), at=at).status == 400  # no event of a repository
     assert create(api, wish("nosuch", event="quota_error"), at=at).status == 400
 

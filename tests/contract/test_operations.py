@@ -14,6 +14,7 @@ SCOPE_DIFFERS = {
     "resetOrganizationApplicationClientSecret": "org:admin",  # Quay names none and demands it
     "getOrgRobotPermissions": "org:admin",  # the robots of an organization are its administrators' affair
     "getOrganizationTeamPermissions": "org:admin",  # Quay names none and demands it
+    "listAllAggregateLogs": "super:user",  # the same
 }
 
 

@@ -96,11 +96,15 @@ class Api:
     def delete(self, path: str, **rest: Any) -> Answered:
         return self.call("DELETE", path, **rest)
 
-    def logged(self, *kinds: str) -> list[tuple[str, str | None, dict[str, Any]]]:
-        """The entries of the action log of these kinds, oldest first: kind, performer, detail."""
+    def logged(self, *kinds: str, about: str | None = None) -> list[tuple[str, str | None, dict[str, Any]]]:
+        """The entries of the action log of these kinds, or of those `about` something, oldest first.
+
+        Kind, performer and detail; without what that tells of the caller's token.
+        """
+        wanted = LogEntry.kind.contains(about) if about else LogEntry.kind.in_(kinds)
         with self.database.read() as session:
-            query = select(LogEntry).where(LogEntry.kind.in_(kinds)).order_by(LogEntry.id)
-            return [(entry.kind, entry.performer, entry.detail) for entry in session.scalars(query)]
+            entries = session.scalars(select(LogEntry).where(wanted).order_by(LogEntry.id)).all()
+        return [(entry.kind, entry.performer, _without_token(entry.detail)) for entry in entries]
 
     def token(self, name: str, scopes: str = ALL_SCOPES) -> str:
         """An access token of the user with these scopes, the same each time."""
@@ -115,3 +119,7 @@ class Api:
                 user = make_user(session, name)
             assert isinstance(user, User)
             return make_token(session, user, scopes)
+
+
+def _without_token(detail: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in detail.items() if not key.startswith("oauth_token")}
