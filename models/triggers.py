@@ -40,6 +40,17 @@ class Registered:
     hook_id: str | None = None
     deploy_key_id: str | None = None
     default_branch: str | None = None
+    git_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A trigger's secrets, for who works with it outside of a transaction."""
+
+    private_key: str
+    public_key: str
+    auth_token: str
+    hook_secret: str
 
 
 def create_trigger(
@@ -135,6 +146,7 @@ def activate_trigger(
         "hook_id": registered.hook_id,
         "deploy_key_id": registered.deploy_key_id,
         "master_branch": registered.default_branch,
+        "git_url": registered.git_url,
     }
     trigger.config = whole | {key: value for key, value in made.items() if value}
     trigger.pull_robot = builds.usable_robot(session, pull_robot, actor) if pull_robot else None
@@ -280,6 +292,21 @@ def public_key(session: Session, trigger: Trigger) -> str:
     """The public half of the trigger's key, one line as in `authorized_keys`."""
     sealed = private_key(session, trigger)
     return public_line(sealed) if sealed else ""
+
+
+def opened(session: Session, trigger: Trigger) -> Opened:
+    """The trigger's secrets."""
+    return Opened(
+        private_key(session, trigger),
+        public_key(session, trigger),
+        auth_token(session, trigger),
+        hook_secret(session, trigger),
+    )
+
+
+def registered_of(trigger: Trigger) -> Registered:
+    """What the forge made for the trigger."""
+    return Registered(trigger.config.get("hook_id"), trigger.config.get("deploy_key_id"))
 
 
 def new_key_pair() -> tuple[str, str]:

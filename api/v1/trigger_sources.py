@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Literal
+
+from pydantic import Field
 
 from api.endpoint import Body, Section, View, operation
 from api.rules import repo_admin
@@ -10,6 +13,7 @@ from api.v1.triggers import TriggersResource
 from api.v1.views import Sparse
 from buildworker import look
 from buildworker.dockerfile import base_images
+from buildworker.forges import ForgeApi
 from buildworker.git import GitFailed, Source
 from models import trigger_checks, triggers
 from models.errors import Invalid, NotFound, Upstream
@@ -69,6 +73,37 @@ class Analysis(View):
     message: str | None
 
 
+class SourcesBody(Body):
+    namespace: str = Field(max_length=512, description="The forge's user or organization")
+
+
+class NamespaceView(View):
+    id: str
+    title: str
+    url: str
+    avatar_url: str | None
+    personal: bool
+    score: float = 0.0
+
+
+class NamespacesView(View):
+    namespaces: list[NamespaceView]
+
+
+class SourceView(View):
+    name: str
+    full_name: str
+    description: str | None
+    url: str
+    private: bool
+    last_updated: str | None
+    has_admin_permissions: bool
+
+
+class SourcesView(View):
+    sources: list[SourceView]
+
+
 class _Sources(TriggersResource):
     """What the operations that look into the repository share."""
 
@@ -83,6 +118,15 @@ class _Sources(TriggersResource):
         # What opens the trigger's own repository is shown to no other server.
         url = git_url(trigger.service, whole)
         return trigger, source if url == source.url else Source(url, private_key=source.private_key)
+
+    def forge_of(self, repository: Repository, uuid: str) -> ForgeApi:
+        """The trigger's forge; Invalid if it has none that could be asked."""
+        with self.services.database.read() as session:
+            trigger = triggers.get_trigger(session, repository, uuid)
+            forge = self.forge(trigger, trigger.config, triggers.auth_token(session, trigger))
+        if forge is None:
+            raise Invalid("Only a forge that the trigger has an auth_token for can list its repositories")
+        return forge
 
     @contextmanager
     def files(self, source: Source) -> Iterator[look.Files]:
@@ -153,6 +197,25 @@ class TriggerAnalysis(_Sources):
             robots=[RobotChoice(name=robot, can_read=can_read) for robot, can_read in base.robots],
             message=problem or base.message,
         )
+
+
+@section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>/namespaces")
+class TriggerNamespaces(_Sources):
+    @operation("listTriggerBuildSourceNamespaces", allow=repo_admin, waits=True)
+    def get(self, repository: Repository, trigger_uuid: str) -> NamespacesView:
+        """List the build sources for the trigger configuration thus far: the forge's users and organizations."""
+        forge = self.forge_of(repository, trigger_uuid)
+        return NamespacesView(namespaces=[NamespaceView.model_validate(each) for each in forge.namespaces()])
+
+
+@section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>/sources")
+class TriggerSources(_Sources):
+    @operation("listTriggerBuildSources", allow=repo_admin, waits=True)
+    def post(self, repository: Repository, trigger_uuid: str, body: SourcesBody) -> SourcesView:
+        """List the build sources for the trigger configuration thus far: the repositories of a namespace."""
+        forge = self.forge_of(repository, trigger_uuid)
+        found = forge.sources(body.namespace)
+        return SourcesView(sources=[SourceView(**asdict(each), has_admin_permissions=each.admin) for each in found])
 
 
 def _given(body: SourceConfig | None) -> dict[str, Any]:

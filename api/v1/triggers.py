@@ -1,6 +1,7 @@
 """Create, list and manage build triggers."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,16 +11,18 @@ from api.rules import repo_admin
 from api.v1.builds import BuildsResource, BuildsView, BuildView, ReadersBuildView, build_path
 from api.v1.trigger_views import TriggerShow, TriggerView
 from buildworker import look
+from buildworker.forges import ForgeApi, Hook
 from buildworker.git import GitFailed, Source
 from buildworker.outbound import Outbound
 from models import triggers
-from models.errors import Upstream
+from models.errors import DomainError, Upstream
 from models.session import Session
 from models.tables import Repository, Trigger
 from models.tables.triggers import Service
 from models.trigger_config import git_url
 from models.triggers import Registered
 
+log = logging.getLogger(__name__)
 section = Section("trigger", __doc__)
 
 Text = Annotated[str, Field(max_length=8192)]
@@ -86,6 +89,12 @@ class TriggersResource(BuildsResource):
             trigger.known_hosts,
         )
 
+    def forge(self, trigger: Trigger, config: Mapping[str, Any], auth_token: str) -> ForgeApi | None:
+        """The trigger's forge, if it is one and there is a token for it."""
+        if trigger.service == "custom-git" or not auth_token:
+            return None
+        return ForgeApi(self.outbound(), trigger.service, config, auth_token)
+
     def outbound(self) -> Outbound:
         return Outbound(self.settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
 
@@ -129,21 +138,55 @@ class RepositoryTrigger(TriggersResource):
         triggers.toggle_trigger(self.session, trigger, enabled=body.enabled, actor=self.caller)
         return self.views([trigger])[0]
 
-    @operation("deleteBuildTrigger", allow=repo_admin)
+    @operation("deleteBuildTrigger", allow=repo_admin, waits=True)
     def delete(self, repository: Repository, trigger_uuid: str) -> None:
-        """Delete the specified build trigger."""
-        trigger = triggers.get_trigger(self.session, repository, trigger_uuid)
-        triggers.remove_trigger(self.session, trigger, actor=self.caller)
+        """Delete the specified build trigger.
+
+        Its hook and key are taken away from the forge; a forge that does not let them go does not keep the trigger.
+        """
+        with self.services.database.read() as session:
+            trigger = triggers.get_trigger(session, repository, trigger_uuid)
+            forge = self.forge(trigger, trigger.config, triggers.auth_token(session, trigger))
+        made = triggers.registered_of(trigger)
+        with self.writing() as session:
+            triggers.remove_trigger(session, triggers.get_trigger(session, repository, trigger_uuid), actor=self.caller)
+        if forge is not None:
+            try:
+                forge.unregister(made)
+            except DomainError as exc:
+                log.warning("hook or key of trigger %s stay at the forge: %s", trigger_uuid, exc.detail)
 
 
 @section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>/activate")
 class TriggerActivation(TriggersResource):
-    @operation("activateBuildTrigger", allow=repo_admin)
+    @operation("activateBuildTrigger", allow=repo_admin, waits=True)
     def post(self, repository: Repository, trigger_uuid: str, body: Activation) -> TriggerView:
-        """Activate the specified build trigger."""
-        trigger = triggers.get_trigger(self.session, repository, trigger_uuid)
-        triggers.activate_trigger(self.session, trigger, body.config, body.pull_robot, Registered(), actor=self.caller)
-        return self.views([trigger])[0]
+        """Activate the specified build trigger.
+
+        With an `auth_token`, hook and deploy key are registered at the forge; without, or for custom git, the answer's
+        `credentials` say what to enter there by hand.
+        """
+        with self.services.database.read() as session:
+            trigger = triggers.get_trigger(session, repository, trigger_uuid)
+            config = triggers.check_activation(session, trigger, body.config, body.pull_robot, actor=self.caller)
+            secrets = triggers.opened(session, trigger)
+        forge = self.forge(trigger, config, secrets.auth_token)
+        made = Registered()
+        if forge is not None:
+            hook = Hook(f"{self.settings.url}/webhooks/push/trigger/{trigger.uuid}", secrets.hook_secret)
+            made = forge.register(f"{self.settings.REGISTRY_TITLE}: {repository.path}", secrets.public_key, hook)
+        try:
+            return self._activate(repository, trigger_uuid, body, made)
+        except DomainError:
+            if forge is not None:
+                forge.unregister(made)
+            raise
+
+    def _activate(self, repository: Repository, uuid: str, body: Activation, made: Registered) -> TriggerView:
+        with self.writing() as session:
+            trigger = triggers.get_trigger(session, repository, uuid)
+            triggers.activate_trigger(session, trigger, body.config, body.pull_robot, made, actor=self.caller)
+            return self.views([trigger])[0]
 
 
 @section.at("/repository/<repopath:repository>/trigger/<trigger_uuid>/builds")
