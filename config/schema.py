@@ -275,6 +275,9 @@ class RepositoryKeys(Group):
         description="How long what was just pushed is kept, in seconds, although nothing names it yet: blobs, and "
         "manifests pushed by digest.",
     )
+    FEATURE_SIGNING: Flag = Field(
+        default=True, description="Repositories with trust enabled answer who signed their tags, as Quay's do."
+    )
     FEATURE_GARBAGE_COLLECTION: Flag = Field(
         default=True,
         description="The scheduler collects what nothing names any more. `drydock gc` does it at any time.",

@@ -1,6 +1,7 @@
 """Repositories: create, find, list, change, remove."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import and_, exists, func, select, tuple_
 from sqlalchemy.orm import contains_eager
@@ -118,6 +119,23 @@ def change_visibility(session: Session, repository: Repository, visibility: str,
         raise Invalid("visibility: expected public or private")
     repository.is_public = visibility == "public"
     audit.record(session, "change_repo_visibility", actor=actor, repository=repository, visibility=visibility)
+
+
+def change_trust(session: Session, repository: Repository, *, enabled: bool, actor: Identity) -> None:
+    """Whether the repository's tags are meant to be signed. Quay operation changeRepoTrust."""
+    repository.trust_enabled = enabled
+    audit.record(session, "change_repo_trust", actor=actor, repository=repository, trust_enabled=enabled)
+
+
+def change_state(
+    session: Session, repository: Repository, state: Literal["NORMAL", "READ_ONLY", "MIRROR"], *, actor: Identity
+) -> None:
+    """Let the content be changed by everybody who may (NORMAL), by nobody, or by a mirror alone.
+
+    Quay operation changeRepoState.
+    """
+    repository.state = state
+    audit.record(session, "change_repo_state", actor=actor, repository=repository, state_changed=state)
 
 
 def remove_repository(session: Session, repository: Repository, *, actor: Identity) -> None:

@@ -1,6 +1,6 @@
 """The Quay-compatible REST API, mounted at /api/v1."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flask import Blueprint
@@ -13,8 +13,10 @@ from api.v1 import (
     applications,
     authorizations,
     builds,
+    capabilities,
     discovery,
     error,
+    images,
     labels,
     logs,
     manifests,
@@ -28,6 +30,8 @@ from api.v1 import (
     repository_notifications,
     repository_tokens,
     robots,
+    security,
+    signatures,
     signin,
     stars,
     superusers,
@@ -46,9 +50,11 @@ from registry.services import Services
 
 _NOUNS: Sequence[Section] = (
     builds.section,
+    capabilities.section,
     error.section,
     logs.section,
     manifests.section,
+    images.section,
     namespace_notifications.section,
     labels.section,  # that of manifests as well
     organizations.section,
@@ -62,6 +68,8 @@ _NOUNS: Sequence[Section] = (
     repository_notifications.section,
     repository_tokens.section,
     robots.section,
+    security.section,
+    signatures.section,
     signin.section,
     superusers.section,
     tags.section,
@@ -75,6 +83,11 @@ _NOUNS: Sequence[Section] = (
     stars.section,
 )
 _BUILDING = (builds.section, triggers.section, trigger_deliveries.section, trigger_sources.section)
+_SWITCHED: Mapping[str, Sequence[Section]] = {
+    "FEATURE_BUILD_SUPPORT": (builds.section, triggers.section),
+    "FEATURE_SIGNING": (signatures.section,),
+}
+"""Sections that a setting can switch off."""
 SECTIONS: Sequence[Section] = (discovery.describing(_NOUNS), *_NOUNS)
 
 
@@ -111,6 +124,14 @@ def _served(services: Services) -> Sequence[Section]:
         return SECTIONS
     nouns = tuple(section for section in _NOUNS if section not in _BUILDING)
     return (discovery.describing(nouns), *nouns)
+    absent = {
+        section
+        for feature, sections in _SWITCHED.items()
+        if not getattr(services.settings, feature)
+        for section in sections
+    }
+    nouns = tuple(section for section in _NOUNS if section not in absent)
+    return SECTIONS if not absent else (discovery.describing(nouns), *nouns)
 
 
 def access_table(sections: Sequence[Section] = SECTIONS) -> list[Access]:

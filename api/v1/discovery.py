@@ -19,6 +19,8 @@ PARAMETERS: Mapping[str, str] = {
     "client_id": "The id of the OAuth application",
     "code": "The token itself",
     "error_type": "The error type, as in the `error_type` of an error answer",
+    "image_id": "The id of the image, 64 hexadecimal digits",
+    "imageid": "The id of the image, 64 hexadecimal digits",
     "labelid": "The id of the label",
     "delivery_uuid": "The id of the delivery",
     "field_name": "The name of the field, such as `refs`",

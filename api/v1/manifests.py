@@ -11,7 +11,7 @@ from api.rules import repo_read
 from api.v1.layers import LayerView, describe_layers
 from models import manifests
 from models.errors import NotFound, Upstream
-from models.tables import Repository
+from models.tables import Manifest, Repository
 from registry.blobs import find_blob
 from registry.errors import BlobUnknown
 from registry.names import Digest, Malformed, RepositoryName
@@ -38,22 +38,13 @@ class ManifestView(View):
     layers: list[LayerView] | None
 
 
-@section.at("/repository/<repopath:repository>/manifest/<manifestref>")
-class RepositoryManifest(Resource):
-    @operation("getRepoManifest", allow=repo_read)
-    def get(self, repository: Repository, manifestref: str, query: ManifestQuery) -> ManifestView:
-        """Show a manifest of the repository by its digest."""
-        manifest = manifests.get_manifest(self.session, repository, checked_digest(manifestref))
+class ImageReader(Resource):
+    """What operations share that look into images."""
+
+    def layers_of(self, repository: Repository, manifest: Manifest) -> list[LayerView]:
+        """The layers of an image, its content loaded, from the lowest up."""
         document = _object(manifest.content)
-        config = self.config_of(repository, document) if document and not manifest.is_index else {}
-        return ManifestView(
-            digest=manifest.digest,
-            is_manifest_list=manifest.is_index,
-            manifest_data=manifest.content.decode(errors="replace"),
-            config_media_type=manifest.config_media_type,
-            layers_compressed_size=manifest.image_size,
-            layers=None if manifest.is_index else describe_layers(document, config),
-        )
+        return describe_layers(document, self.config_of(repository, document) if document else {})
 
     def config_of(self, repository: Repository, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """The image's config; empty where it is none of an image, or absurdly large."""
@@ -68,6 +59,22 @@ class RepositoryManifest(Resource):
             return {}
         except StorageError as exc:
             raise Upstream("The store does not give the image's config; try again in a moment") from exc
+
+
+@section.at("/repository/<repopath:repository>/manifest/<manifestref>")
+class RepositoryManifest(ImageReader):
+    @operation("getRepoManifest", allow=repo_read)
+    def get(self, repository: Repository, manifestref: str, query: ManifestQuery) -> ManifestView:
+        """Show a manifest of the repository by its digest."""
+        manifest = manifests.get_manifest(self.session, repository, checked_digest(manifestref))
+        return ManifestView(
+            digest=manifest.digest,
+            is_manifest_list=manifest.is_index,
+            manifest_data=manifest.content.decode(errors="replace"),
+            config_media_type=manifest.config_media_type,
+            layers_compressed_size=manifest.image_size,
+            layers=None if manifest.is_index else self.layers_of(repository, manifest),
+        )
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field
 from api.endpoint import Body, Query, Resource, Section, View, operation
 from api.rules import repo_admin, repo_create, repo_read, repo_write, repository_list
 from api.v1.paging import next_page, page_start
-from api.v1.tags import moment, tag_end
+from api.v1.tags import image_of, moment, tag_end
 from api.v1.views import Moment, Sparse, SuccessView
 from models import activity, repositories, stars, tags
 from models.access import may
@@ -54,6 +54,16 @@ class VisibilityChange(Body):
     visibility: Visibility = Field(description="Who may pull: everybody, or only who has a permission")
 
 
+class TrustChange(Body):
+    trust_enabled: bool = Field(description="Whether the repository's tags are meant to be signed")
+
+
+class StateChange(Body):
+    state: Literal["NORMAL", "READ_ONLY", "MIRROR"] = Field(
+        description="Who may change the content: everybody with the right to, nobody, or a mirror alone"
+    )
+
+
 class ListedRepository(View):
     namespace: str
     name: str
@@ -91,6 +101,7 @@ class RepositoryTag(View):
     last_modified: Moment
     expiration: Sparse[Moment] = None
     manifest_digest: str
+    image_id: Sparse[str] = None
 
 
 class DayView(View):
@@ -219,6 +230,7 @@ class SingleRepository(Resource):
                 last_modified=moment(tag.start_ms),
                 expiration=tag_end(tag),
                 manifest_digest=tag.manifest.digest,
+                image_id=image_of(tag),
             )
             for tag in found.tags
         }
@@ -234,4 +246,22 @@ class RepositoryVisibility(Resource):
     def post(self, repository: Repository, body: VisibilityChange) -> SuccessView:
         """Change the visibility of a repository."""
         repositories.change_visibility(self.session, repository, body.visibility, actor=self.caller)
+        return SuccessView()
+
+
+@section.at("/repository/<repopath:repository>/changetrust")
+class RepositoryTrust(Resource):
+    @operation("changeRepoTrust", allow=repo_admin)
+    def post(self, repository: Repository, body: TrustChange) -> SuccessView:
+        """Change the trust settings of a repository."""
+        repositories.change_trust(self.session, repository, enabled=body.trust_enabled, actor=self.caller)
+        return SuccessView()
+
+
+@section.at("/repository/<repopath:repository>/changestate")
+class RepositoryState(Resource):
+    @operation("changeRepoState", allow=repo_admin)
+    def put(self, repository: Repository, body: StateChange) -> SuccessView:
+        """Change the state of a repository."""
+        repositories.change_state(self.session, repository, body.state, actor=self.caller)
         return SuccessView()

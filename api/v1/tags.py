@@ -9,7 +9,8 @@ from api.endpoint import Body, Query, Resource, Section, View, operation
 from api.rules import repo_push, repo_read
 from api.v1.views import Moment, Sparse
 from models import tag_changes, tags
-from models.errors import Invalid
+from models.errors import Invalid, NotFound
+from models.images import find_image, image_id
 from models.tables import Repository, Tag
 from registry.names import Malformed, parse_tag
 
@@ -39,6 +40,8 @@ class TagView(View):
     end_ts: Sparse[int] = None
     manifest_digest: str
     is_manifest_list: bool
+    docker_image_id: Sparse[str] = Field(None, description="The image, by the id it had before there were manifests")
+    image_id: Sparse[str] = Field(None, description="The same")
     size: int = Field(description="Bytes of the layers, compressed")
     last_modified: Moment
     expiration: Sparse[Moment] = None
@@ -58,6 +61,7 @@ class TagChange(Body):
     manifest_digest: str | None = Field(
         None, max_length=140, description="The manifest that the tag names from now on; a tag that is missing is made"
     )
+    image: str | None = Field(None, max_length=64, description="The same by the image's id; the digest weighs more")
     expiration: float | None = Field(
         None, ge=0, le=LAST_SECOND, description="When the tag ends, as Unix time in seconds; null: never"
     )
@@ -67,7 +71,8 @@ class TagChange(Body):
 
 
 class TagRestoration(Body):
-    manifest_digest: str = Field(max_length=140, description="What the tag is to name again")
+    manifest_digest: str | None = Field(None, max_length=140, description="What the tag is to name again")
+    image: str | None = Field(None, max_length=64, description="The same by the image's id; the digest weighs more")
 
 
 @section.at("/repository/<repopath:repository>/tag/")
@@ -87,14 +92,26 @@ class RepositoryTags(Resource):
         return TagsView(tags=[_view(tag) for tag in found.tags], page=found.page, has_additional=found.has_additional)
 
 
+class _Tag(Resource):
+    def named(self, repository: Repository, body: TagChange | TagRestoration) -> str | None:
+        """The digest of what the body names; NotFound if it names an image that is not here."""
+        if body.manifest_digest is not None or body.image is None:
+            return body.manifest_digest
+        manifest, below = find_image(self.session, repository, body.image, deleted=True)
+        if below:
+            raise NotFound("Not Found")
+        return manifest.digest
+
+
 @section.at("/repository/<repopath:repository>/tag/<tag>")
-class RepositoryTag(Resource):
+class RepositoryTag(_Tag):
     @operation("changeTag", allow=repo_push, status=201)
     def put(self, repository: Repository, tag: str, body: TagChange) -> Literal["Updated"]:
         """Change what a tag names, when it expires, and whether it is immutable; what is not given stays as it is."""
         name = _checked(tag)
-        if body.manifest_digest is not None:
-            tag_changes.move_tag(self.session, repository, name, body.manifest_digest, actor=self.caller)
+        digest = self.named(repository, body)
+        if digest is not None:
+            tag_changes.move_tag(self.session, repository, name, digest, actor=self.caller)
         if "expiration" in body.model_fields_set:
             at = None if body.expiration is None else datetime.fromtimestamp(body.expiration, UTC)
             tag_changes.change_expiration(self.session, repository, name, at, actor=self.caller)
@@ -109,11 +126,14 @@ class RepositoryTag(Resource):
 
 
 @section.at("/repository/<repopath:repository>/tag/<tag>/restore")
-class RestoredTag(Resource):
+class RestoredTag(_Tag):
     @operation("restoreTag", allow=repo_push)
     def post(self, repository: Repository, tag: str, body: TagRestoration) -> EmptyView:
         """Let the tag name a manifest again that it named before."""
-        tag_changes.restore_tag(self.session, repository, _checked(tag), body.manifest_digest, actor=self.caller)
+        digest = self.named(repository, body)
+        if digest is None:
+            raise Invalid("manifest_digest: this field is required")
+        tag_changes.restore_tag(self.session, repository, _checked(tag), digest, actor=self.caller)
         return EmptyView()
 
 
@@ -121,6 +141,11 @@ def tag_end(tag: Tag) -> datetime | None:
     """When the tag ended, or is going to."""
     end_ms = tag.end_ms if tag.end_ms is not None else tag.expires_ms
     return None if end_ms is None else moment(end_ms)
+
+
+def image_of(tag: Tag) -> str | None:
+    """The id of the image that the tag means; of an index, None."""
+    return None if tag.manifest.is_index else image_id(tag.manifest.digest)
 
 
 def moment(unix_ms: int) -> datetime:
@@ -137,6 +162,8 @@ def _view(tag: Tag) -> TagView:
         end_ts=None if end is None else int(end.timestamp()),
         manifest_digest=tag.manifest.digest,
         is_manifest_list=tag.manifest.is_index,
+        docker_image_id=image_of(tag),
+        image_id=image_of(tag),
         size=tag.manifest.image_size,
         last_modified=moment(tag.start_ms),
         expiration=end,

@@ -56,6 +56,8 @@ VALUES = {
     "manifestref": "sha256:" + "0" * 64,
     "code": "no-such-token",
     "error_type": "not_found",
+    "image_id": "0" * 64,
+    "imageid": "0" * 64,
     "labelid": "no-such-label",
     "delivery_uuid": "no-such-delivery",
     "field_name": "refs",

@@ -107,6 +107,7 @@ def test_a_repository_is_shown_with_its_tags(api: Api, digest: str) -> None:
         "size": 8,
         "last_modified": "Wed, 18 May 2033 03:33:20 -0000",
         "manifest_digest": digest,
+        "image_id": digest.partition(":")[2],
     }
     assert (shown["can_write"], shown["can_admin"], shown["is_organization"]) == (False, False, True)
     assert len(shown["status_token"]) == 36
@@ -160,6 +161,8 @@ def test_tags_are_listed_with_their_history(api: Api, digest: str) -> None:
         "start_ts": 2_000_000_000,
         "manifest_digest": digest,
         "is_manifest_list": False,
+        "docker_image_id": digest.partition(":")[2],
+        "image_id": digest.partition(":")[2],
         "size": 8,
         "last_modified": "Wed, 18 May 2033 03:33:20 -0000",
     }
