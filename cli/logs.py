@@ -12,8 +12,8 @@ from config.settings import Settings
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that this thread works on, until the next one begins."""
 
-# At DEBUG these write requests with their headers and signatures.
-_TALKATIVE = ("botocore", "boto3", "s3transfer", "urllib3", "docker", "rq.scheduler", "alembic", "asyncio")
+# At DEBUG these write requests with their headers and signatures, Authlib the tokens that it hands out.
+_TALKATIVE = ("authlib", "botocore", "boto3", "s3transfer", "urllib3", "docker", "rq.scheduler", "alembic", "asyncio")
 
 
 def configure_logging(settings: Settings, role: str) -> None:

@@ -154,8 +154,8 @@ def check_redirect_uri(uri: str) -> str:
 
 
 def _check_name(name: str) -> str:
-    if not 1 <= len(name) <= 255:
-        raise Invalid("name: expected 1 to 255 characters")
+    if not 1 <= len(name) <= 255 or not name.isprintable():
+        raise Invalid("name: expected 1 to 255 printable characters")
     return name
 
 

@@ -57,19 +57,26 @@ def list_assignments(session: Session, user: User) -> list[TokenAssignment]:
     return list(session.scalars(query.order_by(TokenAssignment.id).limit(MOST_ASSIGNED)))
 
 
-def find_assignment(session: Session, user: User, uuid: str) -> TokenAssignment | None:
-    return session.scalar(
-        select(TokenAssignment).where(TokenAssignment.account_id == user.id, TokenAssignment.uuid == uuid)
-    )
-
-
 def remove_assignment(session: Session, user: User, uuid: str, *, actor: Identity) -> None:
     """Decline what was assigned; NotFound. Quay operation deleteAssignedAuthorization."""
-    row = find_assignment(session, user, uuid)
+    row = _find(session, user, uuid)
     if row is None:
         raise NotFound("Not Found")
     _record(session, "oauth_token_revoked", row, user, actor)
     session.delete(row)
+
+
+def fulfil_assignment(session: Session, application: OAuthApplication, user: User, uuid: str) -> None:
+    """Forget what was assigned, if this is it: the user has consented, and gets the token."""
+    row = _find(session, user, uuid)
+    if row is not None and row.application_id == application.id:
+        session.delete(row)
+
+
+def _find(session: Session, user: User, uuid: str) -> TokenAssignment | None:
+    return session.scalar(
+        select(TokenAssignment).where(TokenAssignment.account_id == user.id, TokenAssignment.uuid == uuid)
+    )
 
 
 def _record(session: Session, kind: str, row: TokenAssignment, user: User, actor: Identity) -> None:

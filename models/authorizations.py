@@ -37,10 +37,15 @@ def remove_authorization(session: Session, user: User, uuid: str, *, actor: Iden
 
 
 def has_granted(session: Session, application: OAuthApplication, user: Account, scopes: str) -> bool:
-    """Whether the application already holds tokens of the user that together allow all of `scopes`."""
-    held = select(OAuthToken.scopes).distinct()
+    """Whether the user has allowed the application all of `scopes` already, by tokens that are still good.
+
+    Named tokens do not count: their user made them by hand, for programs other than what redirects lead to.
+    """
     rows = session.scalars(
-        held.where(OAuthToken.application_id == application.id, OAuthToken.account_id == user.id, _alive())
+        select(OAuthToken.scopes)
+        .where(OAuthToken.application_id == application.id, OAuthToken.account_id == user.id)
+        .where(OAuthToken.name.is_(None), _alive())
+        .distinct()
     )
     wanted = parse_scopes(scopes)
     return wanted is not None and wanted <= frozenset().union(*(parse_scopes(row) or () for row in rows))

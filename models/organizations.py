@@ -86,6 +86,16 @@ def remove_organization(session: Session, organization: Organization, *, actor: 
     remove_account(session, organization)
 
 
+def administered_by(session: Session, user: User) -> list[Organization]:
+    """The organizations that the user administers, by name."""
+    mine = (
+        select(Team.organization_id)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .where(TeamMember.account_id == user.id, Team.role == "admin")
+    )
+    return list(session.scalars(select(Organization).where(Organization.id.in_(mine)).order_by(Organization.name)))
+
+
 def lock_organizations(session: Session, ids: Collection[int]) -> None:
     """Let nobody else change who administers these organizations until this transaction ends.
 

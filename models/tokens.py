@@ -54,9 +54,28 @@ def issue_oauth_token(
 
     `log_to`: whose log tells of it.
     """
+    token = new_token()
+    row = keep_oauth_token(
+        session, application, user, token, scopes, name=name, expires_at=expires_at, log_to=log_to, actor=actor
+    )
+    return row, token
+
+
+def keep_oauth_token(
+    session: Session,
+    application: OAuthApplication,
+    user: Account,
+    token: str,
+    scopes: str,
+    *,
+    name: str | None = None,
+    expires_at: datetime | None,
+    log_to: Account | None,
+    actor: Identity,
+) -> OAuthToken:
+    """The row of an access token that was made elsewhere, from `new_token`."""
     named = check_scopes(scopes)
     _check_expiry(expires_at)
-    token = new_token()
     row = OAuthToken(
         application_id=application.id,
         account_id=user.id,
@@ -68,7 +87,7 @@ def issue_oauth_token(
     session.add(row)
     session.flush()
     _record(session, "create_oauth_api_token", row, application, log_to=log_to, actor=actor, scope=row.scopes)
-    return row, token
+    return row
 
 
 def revoke_oauth_token(session: Session, row: OAuthToken, *, log_to: Account | None, actor: Identity) -> None:

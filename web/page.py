@@ -5,21 +5,24 @@ import hashlib
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Response, g, render_template, request
+from flask import Blueprint, Response, g, render_template, request
 from markupsafe import Markup
 
 from models.access import ANONYMOUS, Identity
+from models.errors import NotFound
 from models.sessions import find_session, new_value
 from models.signin import Browser
 from registry.services import Services
-from registry.session_cookie import CSRF_FIELD, check_csrf, cookie_header, csrf_token, read_cookie
+from registry.session_cookie import CSRF_FIELD, CSRF_HEADER, check_csrf, cookie_header, csrf_token, read_cookie
 
 TEMPLATES = Path(__file__).with_name("templates")
 _STYLE = (TEMPLATES / "style.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _OWN_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 LONGEST_PATH = 4096
+QUAYS_CSRF_FIELD = "_csrf_token"
 
 
 def visitor(services: Services) -> Identity:
@@ -37,9 +40,25 @@ def browser(services: Services) -> Browser:
     return Browser(read_cookie(services.settings), request.remote_addr, request.user_agent.string)
 
 
+def members_only(pages: Blueprint, services: Services) -> None:
+    """Let people sign in before they see any of the pages, and come back to the one they wanted."""
+
+    @pages.before_request
+    def sign_in_first() -> Response | None:
+        if "\0" in request.path or any("\0" in value for value in request.form.values()):
+            raise NotFound("No page and no name has a NUL character.")
+        if request.method == "GET" and visitor(services).is_anonymous:
+            return leave("/signin?" + urlencode({"next": request.full_path.rstrip("?")}))
+        return None
+
+
 def check_form(services: Services) -> None:
-    """Refuse (Forbidden) a form that did not come from a page of ours in this very browser."""
-    check_csrf(services.settings, read_cookie(services.settings), request.form.get(CSRF_FIELD))
+    """Refuse (Forbidden) a form that did not come from a page of ours in this very browser.
+
+    A script of ours may send the token in the header instead, or in the field that Quay's pages have.
+    """
+    given = request.form.get(CSRF_FIELD) or request.form.get(QUAYS_CSRF_FIELD) or request.headers.get(CSRF_HEADER)
+    check_csrf(services.settings, read_cookie(services.settings), given)
 
 
 def page(services: Services, template: str, *, status: int = 200, sends_to: str = "'self'", **values: Any) -> Response:
