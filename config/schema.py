@@ -187,6 +187,11 @@ class AccessKeys(Group):
         "Set to false for a Swagger UI on another host.",
     )
     FEATURE_ANONYMOUS_ACCESS: Flag = Field(default=True, description="Public repositories are open without an account.")
+    FEATURE_REQUIRE_TEAM_INVITE: Flag = Field(
+        default=True,
+        description="Where FEATURE_MAILING is on: who is in no team of an organization is invited to one, and joins by "
+        "accepting. When false, or without mail, people are added to teams at once.",
+    )
     REGISTRY_TOKEN_LIFETIME_SEC: Seconds = Field(
         default=3600, description="Life of a token from `/v2/auth`, in seconds."
     )

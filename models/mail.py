@@ -31,3 +31,12 @@ def check_address(address: str) -> str:
     if _FORBIDDEN.search(address):
         raise Invalid("Invalid email address")
     return check_email(address)
+
+
+def is_address(text: str) -> bool:
+    """Whether mail can be sent there."""
+    try:
+        check_address(text)
+    except Invalid:
+        return False
+    return True

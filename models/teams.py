@@ -117,7 +117,7 @@ def list_members(session: Session, team: Team) -> Sequence[Account]:
 def add_member(session: Session, team: Team, name: str, *, actor: Identity) -> Account:
     """Put a user, or a robot of the organization, into the team. Invalid, Conflict.
 
-    Quay operation updateOrganizationTeamMember; no invitation is needed here.
+    Quay operation updateOrganizationTeamMember, where nobody needs an invitation (`models.invitations`).
     """
     account = find_account(session, name)
     if account is None or account.kind == "organization":

@@ -6,10 +6,11 @@ from pydantic import Field
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
 from api.rules import org_admin, team_admin, team_view
+from api.v1.invitations import InvitedAddressView, invited_address
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
-from models import teams
+from models import invitations, teams
 from models.access import administers
-from models.tables import Account, Organization, Team
+from models.tables import Account, Invitation, Organization, Team
 from models.tables.accounts import TeamRole
 
 section = Section("team", __doc__)
@@ -31,7 +32,7 @@ class TeamView(View):
 
 class MembersQuery(Query):
     include_pending: bool = Field(
-        False, alias="includePending", description="Also list who was invited; nobody is, members are added at once"
+        False, alias="includePending", description="Administrators: also list who was invited and has not answered"
     )
 
 
@@ -45,7 +46,7 @@ class MemberView(View):
 
 class MembersView(View):
     name: str
-    members: list[MemberView]
+    members: list[MemberView | InvitedAddressView]
     can_edit: bool
 
 
@@ -90,22 +91,32 @@ class TeamMembers(Resource):
     @operation("getOrganizationTeamMembers", allow=team_view)
     def get(self, team: Team, query: MembersQuery) -> MembersView:
         """Retrieve the list of members for the specified team."""
-        members = teams.list_members(self.session, team)
+        shown: list[MemberView | InvitedAddressView]
+        shown = [_member(account) for account in teams.list_members(self.session, team)]
         can_edit = administers(self.session, self.caller, team.organization)
-        return MembersView(name=team.name, members=[_member(account) for account in members], can_edit=can_edit)
+        if query.include_pending and can_edit:
+            shown += [_pending(each) for each in invitations.list_invitations(self.session, team)]
+        return MembersView(name=team.name, members=shown, can_edit=can_edit)
 
 
 @section.at("/organization/<orgname>/team/<teamname>/members/<membername>")
 class TeamMember(Resource):
     @operation("updateOrganizationTeamMember", allow=team_admin)
     def put(self, team: Team, membername: str) -> MemberView:
-        """Add a member to an existing team."""
-        return _member(teams.add_member(self.session, team, membername, actor=self.caller))
+        """Adds or invites a member to an existing team.
+
+        Where FEATURE_MAILING and FEATURE_REQUIRE_TEAM_INVITE are on, a user in no team of the organization is invited.
+        """
+        account, invited = invitations.add_or_invite(self.session, self.settings, team, membername, actor=self.caller)
+        return _member(account, invited=invited)
 
     @operation("deleteOrganizationTeamMember", allow=team_admin)
     def delete(self, team: Team, membername: str) -> None:
-        """Delete a member of a team."""
-        teams.remove_member(self.session, team, membername, actor=self.caller)
+        """Delete a member of a team.
+
+        If the user is merely invited to join the team, then the invite is removed instead.
+        """
+        invitations.remove_or_withdraw(self.session, team, membername, actor=self.caller)
 
 
 @section.at("/organization/<orgname>/team/<teamname>/permissions")
@@ -117,5 +128,11 @@ class TeamPermissions(Resource):
         return TeamPermissionsView.model_validate({"permissions": found}, from_attributes=True)
 
 
-def _member(account: Account) -> MemberView:
-    return MemberView(name=account.name, is_robot=account.kind == "robot", avatar=avatar_of(account))
+def _member(account: Account, *, invited: bool = False) -> MemberView:
+    return MemberView(name=account.name, is_robot=account.kind == "robot", avatar=avatar_of(account), invited=invited)
+
+
+def _pending(invitation: Invitation) -> MemberView | InvitedAddressView:
+    if invitation.account is not None:
+        return _member(invitation.account, invited=True)
+    return invited_address(invitation.email or "")

@@ -7,6 +7,7 @@ from models.tables.brakes import Brake
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
 from models.tables.deliveries import Delivery
+from models.tables.invitations import Invitation
 from models.tables.jobs import Build, Job
 from models.tables.labels import ManifestLabel
 from models.tables.logs import LogCount, LogEntry
@@ -32,6 +33,7 @@ __all__ = [
     "Delivery",
     "Garbage",
     "InboundEvent",
+    "Invitation",
     "Job",
     "LogCount",
     "LogEntry",

@@ -62,6 +62,7 @@ VALUES = {
     "delivery_uuid": "no-such-delivery",
     "field_name": "refs",
     "tag": "latest",
+    "email": "guest@example.com",
     "prototypeid": "no-such-prototype",
     "trigger_uuid": "no-such-trigger",
     "uuid": "no-such-notification",
