@@ -8,6 +8,7 @@ from flask import current_app, g, request
 from models.access import ANONYMOUS, Identity
 from models.authentication import identify_bearer
 from models.errors import Invalid
+from models.rates import check_rate
 from models.sessions import find_session
 from registry.services import Services
 from registry.session_cookie import CSRF_HEADER, check_csrf, csrf_token, read_cookie
@@ -45,6 +46,14 @@ def _identify_session() -> Identity | None:
             check_csrf(settings, cookie, request.headers.get(CSRF_HEADER))
         g.csrf_token = csrf_token(settings, cookie)
     return caller
+
+
+def limit_rate(caller: Identity) -> None:
+    """Refuse a caller who calls too often (TooMany). Setting FEATURE_RATE_LIMITS."""
+    settings = services().settings
+    if settings.FEATURE_RATE_LIMITS:
+        per_second, burst = settings.API_CALLS_PER_SECOND, settings.API_CALLS_BURST
+        check_rate(services().redis, caller, per_second=per_second, burst=burst)
 
 
 def bearer_token() -> str | None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy.exc import IntegrityError, InvalidRequestError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
-from api.context import identify, refuse_page_visits, services
+from api.context import identify, limit_rate, refuse_page_visits, services
 from api.parsing import Body, Query, check_path, parse_body, parse_query, read_body
 from api.rules import Rule
 from config.settings import Settings
@@ -198,6 +198,7 @@ def _serve(op: Operation, resource: Resource, args: dict[str, Any]) -> Response:
         refuse_page_visits()
     check_path(args)
     g.caller = caller = identify()
+    limit_rate(caller)
     if caller.is_anonymous and not op.allow.everywhere and not resource.settings.FEATURE_ANONYMOUS_ACCESS:
         raise caller.refuse()
     op.allow.screen(caller)  # here too, so that nobody without any right makes writers wait

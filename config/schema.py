@@ -192,6 +192,17 @@ class AccessKeys(Group):
         description="Where FEATURE_MAILING is on: who is in no team of an organization is invited to one, and joins by "
         "accepting. When false, or without mail, people are added to teams at once.",
     )
+    FEATURE_RATE_LIMITS: Flag = Field(
+        default=False,
+        description="Calls of the REST API are limited: those beyond are answered 429, with `Retry-After`.",
+    )
+    API_CALLS_PER_SECOND: Count = Field(
+        default=25,
+        description="With FEATURE_RATE_LIMITS: calls a second of one account, or of one address without any.",
+    )
+    API_CALLS_BURST: Count = Field(
+        default=100, description="With FEATURE_RATE_LIMITS: calls that may come at once before the rate counts."
+    )
     REGISTRY_TOKEN_LIFETIME_SEC: Seconds = Field(
         default=3600, description="Life of a token from `/v2/auth`, in seconds."
     )
