@@ -6,7 +6,7 @@ validation, serialization and Swagger have one source. A request is: identify, a
 
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -128,10 +128,11 @@ class Resource(flask_restx.Resource):
 
 
 class Section(flask_restx.Namespace):
-    """The operations on one noun: one file, one Swagger tag."""
+    """The operations on one noun: one file, one Swagger tag. They exist where the settings `needs` are all true."""
 
-    def __init__(self, name: str, description: str | None) -> None:
+    def __init__(self, name: str, description: str | None, *, needs: Sequence[str] = ()) -> None:
         super().__init__(name, description=description, path="/")
+        self.needs = needs
         self.operations: list[tuple[str, str, Operation]] = []
         """(verb, URL, operation)."""
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+from config.group import Group
 from config.kinds import kind_of
-from config.schema import GROUPS, Group, RedisServer
+from config.schema import GROUPS, RedisServer
 from config.units import format_size
 
 _INTRODUCTION = """\

@@ -4,10 +4,11 @@ The descriptions become `docs/configuration.md`. Keys are spelled as Quay's wher
 """
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.group import Group
 from config.kinds import (
     Arguments,
     Count,
@@ -34,14 +35,8 @@ from config.kinds import (
     StorageConfig,
     Text,
 )
+from config.people import AccountKeys, SignInKeys
 from config.units import parse_size
-
-
-class Group(BaseModel):
-    """Keys that belong together; `title` heads them in the reference."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-    title: ClassVar[str]
 
 
 class ServerKeys(Group):
@@ -245,31 +240,6 @@ class MailKeys(Group):
     )
 
 
-class SignInKeys(Group):
-    title = "Signing in"
-
-    FRESH_LOGIN_TIMEOUT: Duration = Field(
-        default="10m",
-        description="How long after the password was given a browser session may do what is dangerous, such as "
-        "changing the password. After that it has to be given again.",
-    )
-    FEATURE_PERMANENT_SESSIONS: Flag = Field(
-        default=True, description="Browsers stay signed in when they are closed and opened again."
-    )
-    PERMANENT_SESSION_LIFETIME: Seconds = Field(
-        default=31 * 24 * 3600, description="Longest time that a browser stays signed in, in seconds."
-    )
-    SESSION_IDLE_TIME: Duration = Field(
-        default="2w", description="How long a browser stays signed in without being used."
-    )
-    ACTION_LOG_AUDIT_LOGINS: Flag = Field(
-        default=True, description="The action log tells who signed in and out with a browser."
-    )
-    ACTION_LOG_AUDIT_LOGIN_FAILURES: Flag = Field(
-        default=False, description="The action log tells of failed attempts to sign in with a browser too."
-    )
-
-
 class RepositoryKeys(Group):
     title = "Repositories"
 
@@ -355,6 +325,7 @@ GROUPS: tuple[type[Group], ...] = (
     AccessKeys,
     MailKeys,
     SignInKeys,
+    AccountKeys,
     RepositoryKeys,
     BuildKeys,
 )

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from config.people import AccountKeys, SignInKeys
 from config.schema import (
     AccessKeys,
     BuildKeys,
@@ -23,7 +24,6 @@ from config.schema import (
     RepositoryKeys,
     SecretKeys,
     ServerKeys,
-    SignInKeys,
     StorageKeys,
 )
 from config.units import parse_duration
@@ -42,6 +42,7 @@ class Conflict(NamedTuple):
 class Settings(
     BuildKeys,
     RepositoryKeys,
+    AccountKeys,
     SignInKeys,
     MailKeys,
     AccessKeys,
@@ -192,6 +193,11 @@ class Settings(
     def session_idle_time(self) -> timedelta:
         """After what time a browser session ends that is not used."""
         return parse_duration(self.SESSION_IDLE_TIME)
+
+    @property
+    def recovery_lifetime(self) -> timedelta:
+        """How long the link in a mail for a forgotten password works."""
+        return parse_duration(self.USER_RECOVERY_TOKEN_LIFETIME)
 
     @property
     def secret_key(self) -> SecretStr:

@@ -8,7 +8,8 @@ from sqlalchemy.orm import joinedload
 
 from models.access import Identity, LogDetail
 from models.brakes import PASSWORD, SPRAYING, Counted, count, refuse_while_waiting, release, site_of
-from models.errors import Unauthenticated
+from models.client_keys import looks_like_client_key, opens_client_key
+from models.errors import Unauthenticated, Unconfirmed
 from models.passwords import verify_password
 from models.scopes import parse_scopes
 from models.session import Database, Session
@@ -63,12 +64,18 @@ def identify_bearer(session: Session, superusers: Superusers, token: str) -> Ide
 
 
 def identify_basic(
-    database: Database, superusers: Superusers, username: str, password: str, *, ip: str | None = None
+    database: Database,
+    superusers: Superusers,
+    username: str,
+    password: str,
+    *,
+    ip: str | None = None,
+    confirmed: bool = False,
 ) -> Identity:
     """The identity behind a user name and password as registry clients send them.
 
     `$oauthtoken`, `$app` and `$token` name the kind of token that the password is; a name with `+` is a robot's;
-    any other is a user's, with the user's own password. Unauthenticated, TooMany.
+    any other is a user's, with the user's own password or a client key. Unauthenticated, TooMany.
     """
     special = _SPECIAL.get(username)
     if special is None and "+" in username:
@@ -76,22 +83,39 @@ def identify_basic(
     if special is not None:
         with database.read() as session:
             return special(session, superusers, password)
-    return identify_user(database, superusers, username, password, ip=ip)
+    if looks_like_client_key(password):
+        with database.read() as session:
+            user = find_person(session, username)
+            if user is not None and user.enabled and opens_client_key(session, user, password):
+                return superusers.identify(user)
+    return identify_user(database, superusers, username, password, ip=ip, confirmed=confirmed)
+
+
+def find_person(session: Session, username: str) -> User | None:
+    """The user of that name, or of that e-mail address."""
+    return session.scalar(select(User).where((User.email if "@" in username else User.name) == username))
 
 
 def identify_user(
-    database: Database, superusers: Superusers, username: str, password: str, *, ip: str | None = None
+    database: Database,
+    superusers: Superusers,
+    username: str,
+    password: str,
+    *,
+    ip: str | None = None,
+    confirmed: bool = False,
 ) -> Identity:
     """The user of that name (or e-mail address) and password. The password is checked outside of any transaction.
+
+    `confirmed`: a user whose address has to be confirmed first is refused (Unconfirmed).
 
     After a few wrong passwords in a row for a name, whether anybody has it or not, and after many names tried from one
     address, each further try has to wait, longer each time (TooMany).
     """
     tried, site = Counted(PASSWORD, username), Counted(SPRAYING, site_of(ip))
-    column = User.email if "@" in username else User.name
     with database.read() as session:
         slowed = refuse_while_waiting(session, tried, site)
-        user = session.scalar(select(User).where(column == username))
+        user = find_person(session, username)
     # Checked in any case, so that the time it takes tells nothing.
     right = verify_password(password, user.password_hash if user else None)
     if user is None or not right or not user.enabled:
@@ -101,6 +125,8 @@ def identify_user(
     if tried in slowed:
         with database.write() as session:
             release(session, tried)
+    if confirmed and not user.verified:
+        raise Unconfirmed("Confirm your e-mail address first, by the link in the mail that was sent there")
     return superusers.identify(user)
 
 

@@ -89,6 +89,14 @@ def count(database: Database, subject: Counted) -> bool:
     return database.apply(add)
 
 
+def slow_down(database: Database, *subjects: Counted) -> None:
+    """Count something that costs us, whatever comes of it; TooMany if it comes too often."""
+    with database.read() as session:
+        refuse_while_waiting(session, *subjects)
+    for subject in subjects:
+        count(database, subject)
+
+
 def release(session: Session, subject: Counted) -> None:
     """Forget the failures: it went well, or starts anew."""
     session.execute(delete(Brake).where(Brake.key.in_(_keys(session, subject))))

@@ -2,6 +2,7 @@
 
 DomainError
 ├── Unauthenticated   nobody is signed in, or the credential presented is not valid
+│   └── Unconfirmed   the credential is right, but the account's address has to be confirmed first
 ├── StaleLogin        somebody is, but gave the password too long ago for this
 ├── Forbidden         somebody is, but may not do this (or may not know whether it exists)
 ├── NotFound          the thing named does not exist
@@ -33,6 +34,9 @@ class DomainError(Exception):
 
 
 class Unauthenticated(DomainError): ...
+
+
+class Unconfirmed(Unauthenticated): ...
 
 
 class StaleLogin(DomainError): ...

@@ -4,9 +4,11 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
+from config.settings import Settings
+from config.units import parse_duration
 from models import audit
 from models.access import Identity, find_account
-from models.errors import Conflict
+from models.errors import Conflict, Invalid
 from models.names import check_email, check_namespace
 from models.removal import remove_account
 from models.session import Session
@@ -77,6 +79,14 @@ def change_organization(
         audit.record(
             session, "org_change_tag_expiration", actor=actor, namespace=organization, tag_expiration=tag_expiration_s
         )
+
+
+def check_tag_expiration(settings: Settings, seconds: int) -> int:
+    """For how long deleted tags can be restored, if the settings let a namespace choose that; Invalid."""
+    options = settings.TAG_EXPIRATION_OPTIONS
+    if seconds not in {parse_duration(each).total_seconds() for each in options}:
+        raise Invalid(f"tag_expiration_s: expected the seconds of one of {', '.join(options)}")
+    return seconds
 
 
 def remove_organization(session: Session, organization: Organization, *, actor: Identity) -> None:

@@ -30,7 +30,9 @@ def sign_in(
     Unauthenticated, TooMany. Quay operation signinUser.
     """
     try:
-        caller = identify_user(database, superusers, username, password, ip=browser.ip).at(browser.ip)
+        caller = identify_user(
+            database, superusers, username, password, ip=browser.ip, confirmed=settings.FEATURE_MAILING
+        ).at(browser.ip)
     except Unauthenticated as exc:
         _note_failure(database, settings, username, exc.detail, browser)
         raise

@@ -3,8 +3,9 @@
 from sqlalchemy import select
 
 from models import audit
-from models.access import Identity, find_account
+from models.access import TEAM_RANK, Identity, find_account
 from models.brakes import PASSWORD, Counted, release
+from models.codes import void_codes
 from models.errors import Conflict, Invalid, NotFound
 from models.names import check_email, check_namespace
 from models.organizations import lock_organizations
@@ -13,7 +14,7 @@ from models.removal import remove_account
 from models.session import Session
 from models.sessions import end_sessions
 from models.tables import Organization, Team, TeamMember, User
-from models.tables.accounts import TWO_WEEKS_S
+from models.tables.accounts import TWO_WEEKS_S, TeamRole
 
 
 def create_user(
@@ -21,14 +22,15 @@ def create_user(
     name: str,
     *,
     email: str | None,
-    password: str | None,
+    password: str | None = None,
+    password_hash: str | None = None,
     superuser: bool = False,
     verified: bool = True,
     tag_expiration_s: int = TWO_WEEKS_S,
     actor: Identity,
 ) -> User:
-    """Create a user; without a password nobody can sign in as it. Invalid: name, address or password;
-    Conflict: name or address is taken. Quay operations createNewUser and createInstallUser.
+    """Create a user; without a password, or the hash of one, nobody can sign in as it with one. Invalid: name, address
+    or password; Conflict: name or address is taken. Quay operation createInstallUser.
 
     `tag_expiration_s`: DEFAULT_TAG_EXPIRATION.
     """
@@ -36,8 +38,9 @@ def create_user(
     if find_account(session, name) is not None:
         raise Conflict("The username already exists")
     user = User(name=name, superuser=superuser, verified=verified, tag_expiration_s=tag_expiration_s)
+    user.password_hash = password_hash
     if email is not None:
-        user.email = _free_email(session, email)
+        user.email = free_email(session, email)
     if password is not None:
         user.password_hash = hash_password(password)
     session.add(user)
@@ -74,53 +77,67 @@ def change_user(
     The only administrator of an organization cannot be disabled, no more than removed.
     """
     if email is not None and email != user.email:
-        user.email = _free_email(session, email)
+        user.email = free_email(session, email)
         audit.record(session, "user_change_email", actor=actor, namespace=user, username=user.name, email=email)
     if password is not None:
-        user.password_hash = hash_password(password)
-        for name in filter(None, (user.name, user.email)):
-            release(session, Counted(PASSWORD, name))
-        end_sessions(session, user)
+        set_password(session, user, password)
         audit.record(session, "user_change_password", actor=actor, namespace=user, username=user.name)
     if enabled is not None and enabled != user.enabled:
         if user.id == actor.account_id:
             raise Invalid("enabled: you cannot disable your own account")
         if not enabled:
-            _keep_administrators(session, user)
+            keep_administrators(session, user)
         user.enabled = enabled
         kind = "user_enable" if enabled else "user_disable"
         audit.record(session, kind, actor=actor, namespace=user, username=user.name)
 
 
-def remove_user(session: Session, user: User, *, actor: Identity) -> None:
-    """Remove the user with repositories, robots and tokens. Conflict if an organization would have no administrator."""
-    if user.id == actor.account_id:
+def set_password(session: Session, user: User, password: str) -> None:
+    """Give the user a new password, which ends every browser session, client key and code made before. Invalid."""
+    user.password_hash = hash_password(password)
+    for name in filter(None, (user.name, user.email)):
+        release(session, Counted(PASSWORD, name))
+    end_sessions(session, user)
+    void_codes(session, user)
+
+
+def remove_user(session: Session, user: User, *, own: bool = False, actor: Identity) -> None:
+    """Remove the user with repositories, robots and tokens. Conflict if an organization would have no administrator.
+
+    `own`: the actor means the own account. Quay operations deleteInstallUser and deleteCurrentUser.
+    """
+    if user.id == actor.account_id and not own:
         raise Invalid("You cannot delete your own account this way")
-    _keep_administrators(session, user)
+    keep_administrators(session, user)
     audit.record(session, "user_delete", actor=actor, namespace=user, username=user.name)
     session.flush()
     remove_account(session, user)
 
 
-def organizations_of(session: Session, user: User) -> list[Organization]:
-    """The organizations in any of whose teams the user is, by name."""
-    mine = (
-        select(Team.organization_id)
+def organizations_of(session: Session, user: User) -> list[tuple[Organization, TeamRole]]:
+    """The organizations in any of whose teams the user is, by name, with the most that it is there."""
+    query = (
+        select(Organization, Team.role)
+        .join(Team, Team.organization_id == Organization.id)
         .join(TeamMember, TeamMember.team_id == Team.id)
         .where(TeamMember.account_id == user.id)
+        .order_by(Organization.name)
     )
-    query = select(Organization).where(Organization.id.in_(mine)).order_by(Organization.name)
-    return list(session.scalars(query))
+    found: dict[Organization, TeamRole] = {}
+    for organization, role in session.execute(query):
+        found[organization] = max(role, found.get(organization, role), key=TEAM_RANK.__getitem__)
+    return list(found.items())
 
 
-def _free_email(session: Session, email: str) -> str:
+def free_email(session: Session, email: str) -> str:
+    """The address, if a user may have it: Invalid, Conflict."""
     check_email(email)
     if session.scalar(select(User.id).where(User.email == email)) is not None:
         raise Conflict("The email address is already used")
     return email
 
 
-def _keep_administrators(session: Session, user: User) -> None:
+def keep_administrators(session: Session, user: User) -> None:
     """Refuse what takes away the user if an organization would have no administrator: Conflict."""
     administered = (
         select(Team.organization_id)

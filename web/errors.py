@@ -16,6 +16,7 @@ STATUSES: Mapping[type[errors.DomainError], tuple[int, str]] = {
     errors.StaleLogin: (401, "Please give your password again"),
     errors.TooMany: (429, "Please wait a moment"),
     errors.Unauthenticated: (401, "Please sign in"),
+    errors.Unconfirmed: (403, "Please confirm your address"),
     errors.Upstream: (503, "Another server does not answer"),
 }
 

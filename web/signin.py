@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, jsonify, request
 
 from models import signin
-from models.errors import TooMany, Unauthenticated
+from models.errors import Forbidden, TooMany, Unauthenticated
 from models.sessions import new_value
 from registry.services import Services
 from registry.session_cookie import cookie_header, csrf_token, read_cookie, removal_header
@@ -57,12 +57,22 @@ def _form(services: Services, target: str, *, status: int = 200, username: str =
     # Browsers hold a form's policy against the redirects after it, and that page may lead on to an application.
     sends_to = "*" if target.startswith("/oauth/") else "'self'"
     return page(
-        services, "signin.html", status=status, sends_to=sends_to, next=target, username=username, problem=problem
+        services,
+        "signin.html",
+        status=status,
+        sends_to=sends_to,
+        next=target,
+        username=username,
+        problem=problem,
+        by_password=services.settings.FEATURE_DIRECT_LOGIN,
+        by_mail=services.settings.FEATURE_MAILING,
     )
 
 
 def _sign_in(services: Services, target: str) -> Response:
     settings = services.settings
+    if not settings.FEATURE_DIRECT_LOGIN:
+        raise Forbidden("Nobody signs in by password here")
     username, password = request.form.get("username", "").strip(), request.form.get("password", "")
     if len(username) > LONGEST_NAME or "\0" in username:
         return _form(services, target, status=401, problem="Invalid Username or Password")

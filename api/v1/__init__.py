@@ -9,6 +9,7 @@ from flask.blueprints import BlueprintSetupState
 from api.endpoint import Section
 from api.swagger import SwaggerApi
 from api.v1 import (
+    accounts,
     application_tokens,
     applications,
     authorizations,
@@ -27,6 +28,8 @@ from api.v1 import (
     organizations,
     permissions,
     prototypes,
+    recovery,
+    registration,
     repositories,
     repository_notifications,
     repository_tokens,
@@ -50,6 +53,7 @@ from api.v1.repository_path import RepositoryPath
 from registry.services import Services
 
 _NOUNS: Sequence[Section] = (
+    accounts.section,
     builds.section,
     capabilities.section,
     error.section,
@@ -65,12 +69,17 @@ _NOUNS: Sequence[Section] = (
     messages.section,
     permissions.section,
     prototypes.section,
+    recovery.by_superuser,
+    recovery.section,
+    registration.first,
+    registration.section,
     repositories.section,
     repository_notifications.section,
     repository_tokens.section,
     robots.section,
     security.section,
     signatures.section,
+    signin.direct,
     signin.section,
     superusers.section,
     tags.section,
@@ -101,6 +110,7 @@ class Access(NamedTuple):
     operation: str
     rule: str
     scope: str | None
+    fresh: bool
     allowed: str
 
 
@@ -134,12 +144,22 @@ def _served(services: Services) -> Sequence[Section]:
     }
     nouns = tuple(section for section in _NOUNS if section not in absent)
     return SECTIONS if not absent else (discovery.describing(nouns), *nouns)
+    nouns = tuple(section for section in _NOUNS if all(getattr(services.settings, key) for key in section.needs))
+    return SECTIONS if nouns == _NOUNS else (discovery.describing(nouns), *nouns)
 
 
 def access_table(sections: Sequence[Section] = SECTIONS) -> list[Access]:
     """Every operation with the rule that guards it, for people who review access."""
     return [
-        Access(verb.upper(), PREFIX + url, op.name, op.allow.name, op.allow.scope, op.allow.check.__doc__ or "")
+        Access(
+            verb.upper(),
+            PREFIX + url,
+            op.name,
+            op.allow.name,
+            op.allow.scope,
+            op.allow.fresh,
+            op.allow.check.__doc__ or "",
+        )
         for section in sections
         for verb, url, op in section.operations
     ]

@@ -17,7 +17,7 @@ from models.errors import Invalid, NotFound, Upstream
 from models.tables import Build, Repository
 from storage.driver import StorageError
 
-section = Section("build", __doc__)
+section = Section("build", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _MOST_LISTED = 1000

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from api.endpoint import Resource, Section, View, operation
-from api.rules import org_admin
+from api.rules import fresh, org_admin
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
 from models import members
 from models.members import Belonging
@@ -58,7 +58,7 @@ class OrganizationMember(Resource):
         """Retrieves the details of a member of the organization."""
         return _member(members.get_member(self.session, organization, membername))
 
-    @operation("removeOrganizationMember", allow=org_admin)
+    @operation("removeOrganizationMember", allow=fresh(org_admin))
     def delete(self, organization: Organization, membername: str) -> None:
         """Removes a member from an organization.
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from api.endpoint import Body, Resource, Section, View, operation
-from api.rules import anyone, superuser
+from api.rules import anyone, fresh, superuser
 from models import messages
 from models.tables.messages import MediaType, Severity
 
@@ -38,7 +38,7 @@ class Messages(Resource):
         """Return what superusers tell everybody."""
         return MessagesView.model_validate({"messages": messages.list_messages(self.session)}, from_attributes=True)
 
-    @operation("createGlobalMessage", allow=superuser, status=201)
+    @operation("createGlobalMessage", allow=fresh(superuser), status=201)
     def post(self, body: NewMessage) -> None:
         """Create a message."""
         new = body.message
@@ -47,7 +47,7 @@ class Messages(Resource):
 
 @section.at("/message/<uuid>")
 class SingleMessage(Resource):
-    @operation("deleteGlobalMessage", allow=superuser)
+    @operation("deleteGlobalMessage", allow=fresh(superuser))
     def delete(self, uuid: str) -> None:
         """Delete a message."""
         messages.remove_message(self.session, uuid)

@@ -5,9 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from api.endpoint import Body, Resource, Section, View, operation
-from api.rules import org_admin, organization_shown, user_admin
+from api.rules import fresh, org_admin, organization_shown, user_admin
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
-from config.units import parse_duration
 from models import organizations, teams
 from models.access import Identity, administers, namespace_role
 from models.errors import Invalid
@@ -80,7 +79,7 @@ AnyOrganizationView = AdministeredOrganizationView | MembersOrganizationView | O
 
 @section.at("/organization/")
 class Organizations(Resource):
-    @operation("createOrganization", allow=user_admin, status=201)
+    @operation("createOrganization", allow=fresh(user_admin), status=201)
     def post(self, user: User, body: NewOrganization) -> str:
         """Create a new organization."""
         email = body.email or body.contact_email
@@ -102,7 +101,7 @@ class SingleOrganization(Resource):
         """Get the details for the specified organization."""
         return self.show(organization)
 
-    @operation("changeOrganizationDetails", allow=org_admin)
+    @operation("changeOrganizationDetails", allow=fresh(org_admin))
     def put(self, organization: Organization, body: OrganizationUpdate) -> AnyOrganizationView:
         """Change the details for the specified organization."""
         if body.name is not None and body.name != organization.name:
@@ -118,16 +117,15 @@ class SingleOrganization(Resource):
         )
         return self.show(organization)
 
-    @operation("deleteAdminedOrganization", allow=org_admin)
+    @operation("deleteAdminedOrganization", allow=fresh(org_admin))
     def delete(self, organization: Organization) -> None:
         """Delete the specified organization, with its repositories, robots and teams."""
         organizations.remove_organization(self.session, organization, actor=self.caller)
 
     def checked(self, tag_expiration_s: int | None) -> int | None:
-        options = self.settings.TAG_EXPIRATION_OPTIONS
-        if tag_expiration_s is None or tag_expiration_s in {parse_duration(each).total_seconds() for each in options}:
-            return tag_expiration_s
-        raise Invalid(f"tag_expiration_s: expected the seconds of one of {', '.join(options)}")
+        if tag_expiration_s is None or not self.settings.FEATURE_CHANGE_TAG_EXPIRATION:
+            return None
+        return organizations.check_tag_expiration(self.settings, tag_expiration_s)
 
     def show(self, organization: Organization) -> AnyOrganizationView:
         everybody = everybodys_view(self.session, self.caller, organization)

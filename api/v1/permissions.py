@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from api.endpoint import Body, Resource, Section, View, operation
-from api.rules import repo_admin
+from api.rules import fresh, repo_admin
 from api.v1.views import AvatarView, Sparse, avatar_of, avatar_of_team
 from models import permissions
 from models.organizations import members_among
@@ -87,13 +87,13 @@ class RepositoryUser(_UserPermissions):
         """Get the permission for the specified user."""
         return self.show_one(repository, permissions.get_user_permission(self.session, repository, username))
 
-    @operation("changeUserPermissions", allow=repo_admin)
+    @operation("changeUserPermissions", allow=fresh(repo_admin))
     def put(self, repository: Repository, username: str, body: PermissionChange) -> UserPermissionView:
         """Update the permission for the specified user, or give one."""
         changed = permissions.put_user_permission(self.session, repository, username, body.role, actor=self.caller)
         return self.show_one(repository, changed)
 
-    @operation("deleteUserPermissions", allow=repo_admin)
+    @operation("deleteUserPermissions", allow=fresh(repo_admin))
     def delete(self, repository: Repository, username: str) -> None:
         """Delete the permission for the user."""
         permissions.remove_user_permission(self.session, repository, username, actor=self.caller)
@@ -124,13 +124,13 @@ class RepositoryTeam(Resource):
         """Fetch the permission for the specified team."""
         return _team(permissions.get_team_permission(self.session, repository, teamname))
 
-    @operation("changeTeamPermissions", allow=repo_admin)
+    @operation("changeTeamPermissions", allow=fresh(repo_admin))
     def put(self, repository: Repository, teamname: str, body: PermissionChange) -> RepositoryTeamView:
         """Update the existing team permission, or give one."""
         changed = permissions.put_team_permission(self.session, repository, teamname, body.role, actor=self.caller)
         return _team(changed)
 
-    @operation("deleteTeamPermissions", allow=repo_admin)
+    @operation("deleteTeamPermissions", allow=fresh(repo_admin))
     def delete(self, repository: Repository, teamname: str) -> None:
         """Delete the permission for the specified team."""
         permissions.remove_team_permission(self.session, repository, teamname, actor=self.caller)

@@ -8,12 +8,13 @@ from pydantic import Field, SecretStr
 from api.endpoint import Answer, Body, Resource, Section, View, operation
 from api.rules import anyone, user_admin
 from models import signin
-from models.errors import Forbidden, Unauthenticated
+from models.errors import Forbidden, Unauthenticated, Unconfirmed
 from models.signin import Browser
 from models.tables import User
 from registry.session_cookie import cookie_header, csrf_token, read_cookie, removal_header
 
 section = Section("user", __doc__)
+direct = Section("user", __doc__, needs=["FEATURE_DIRECT_LOGIN"])
 
 LONGEST_NAME = 255
 
@@ -32,20 +33,22 @@ class Done(View):
     success: Literal[True] = True
 
 
-class _SignIn(Resource):
+class BrowserResource(Resource):
+    """Operations that begin sessions."""
+
     def browser(self) -> Browser:
         return Browser(read_cookie(self.settings), request.remote_addr, request.user_agent.string)
 
-    def admitted(self, cookie: str) -> Answer[Done]:
-        headers = {
+    def session_headers(self, cookie: str) -> dict[str, str]:
+        """What gives a browser the session whose cookie holds this."""
+        return {
             "Set-Cookie": cookie_header(self.settings, cookie, lasting=True),
             "X-Next-CSRF-Token": csrf_token(self.settings, cookie),
         }
-        return Answer(Done(), headers)
 
 
-@section.at("/signin")
-class Signin(_SignIn):
+@direct.at("/signin")
+class Signin(BrowserResource):
     @operation("signinUser", allow=anyone, waits=True)
     def post(self, body: SignIn) -> Answer[Done]:
         """Sign in the user with the specified credentials."""
@@ -61,11 +64,11 @@ class Signin(_SignIn):
             )
         except Unauthenticated as exc:
             raise refused(exc) from exc
-        return self.admitted(cookie)
+        return Answer(Done(), self.session_headers(cookie))
 
 
 @section.at("/signin/verify")
-class Verification(_SignIn):
+class Verification(BrowserResource):
     @operation("verifyUser", allow=user_admin, waits=True)
     def post(self, user: User, body: Password) -> Done:
         """Verifies the signed in the user with the specified credentials."""
@@ -80,7 +83,7 @@ class Verification(_SignIn):
 
 
 @section.at("/signout")
-class Signout(_SignIn):
+class Signout(BrowserResource):
     @operation("logout", allow=anyone)
     def post(self) -> Answer[Done]:
         """Request that the current user be signed out."""
@@ -91,7 +94,8 @@ class Signout(_SignIn):
         return Answer(Done(), {"Set-Cookie": removal_header(self.settings)})
 
 
-def refused(error: Unauthenticated, *, unconfirmed: bool = False) -> Forbidden:
-    """How Quay tells that a password is not the right one."""
+def refused(error: Unauthenticated) -> Forbidden:
+    """How Quay tells that a password is not the right one, or that the address has to be confirmed first."""
+    unconfirmed = isinstance(error, Unconfirmed)
     facts = {"message": error.detail, "invalidCredentials": not unconfirmed, "needsEmailVerification": unconfirmed}
     return Forbidden(error.detail, facts=facts)

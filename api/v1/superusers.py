@@ -5,10 +5,11 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
-from api.rules import superuser, superuser_over_user
+from api.rules import fresh, superuser, superuser_over_user
 from api.v1.paging import next_page, page_start
 from api.v1.views import AvatarView, Sparse, avatar_of
-from models import users
+from models import registration, users
+from models.client_keys import seal_client_key
 from models.errors import Invalid
 from models.tables import User
 from models.vault import new_token
@@ -49,6 +50,7 @@ class InstallUser(View):
     super_user: bool
     global_readonly_super_user: bool = False
     enabled: bool
+    encrypted_password: Sparse[str] = None
 
 
 class InstallUsers(View):
@@ -62,11 +64,11 @@ class CreatedUser(View):
     username: str
     email: str | None
     password: str
-    encrypted_password: None = None
+    encrypted_password: str = Field(description="A client key, for container clients in place of the password")
 
 
 class _Users(Resource):
-    def show(self, user: User) -> InstallUser:
+    def show(self, user: User, *, new_password: bool = False) -> InstallUser:
         return InstallUser(
             name=user.name,
             username=user.name,
@@ -75,12 +77,13 @@ class _Users(Resource):
             avatar=avatar_of(user),
             super_user=self.services.superusers.identify(user).superuser,
             enabled=user.enabled,
+            encrypted_password=seal_client_key(self.session.vault, user) if new_password else None,
         )
 
 
 @section.at("/superuser/users/")
 class InstallationUsers(_Users):
-    @operation("listAllUsers", allow=superuser)
+    @operation("listAllUsers", allow=fresh(superuser))
     def get(self, query: UsersQuery) -> InstallUsers:
         """Returns a list of all users in the system."""
         bound = f"users {query.disabled}"
@@ -91,29 +94,25 @@ class InstallationUsers(_Users):
         more = next_page(self.settings, page[-1].id, bound) if len(found) > limit else None
         return InstallUsers(users=[self.show(user) for user in page], next_page=more)
 
-    @operation("createInstallUser", allow=superuser)
+    @operation("createInstallUser", allow=fresh(superuser))
     def post(self, body: NewUser) -> CreatedUser:
         """Creates a new user, with a random password."""
         password = new_token(PASSWORD_LENGTH)
-        user = users.create_user(
-            self.session,
-            body.username,
-            email=body.email,
-            password=password,
-            tag_expiration_s=self.settings.default_tag_expiration_s,
-            actor=self.caller,
+        user = registration.create_for(
+            self.session, self.settings, body.username, email=body.email, password=password, actor=self.caller
         )
-        return CreatedUser(username=user.name, email=user.email, password=password)
+        key = seal_client_key(self.session.vault, user)
+        return CreatedUser(username=user.name, email=user.email, password=password, encrypted_password=key)
 
 
 @section.at("/superuser/users/<username>")
 class InstallationUser(_Users):
-    @operation("getInstallUser", allow=superuser_over_user)
+    @operation("getInstallUser", allow=fresh(superuser_over_user))
     def get(self, user: User) -> InstallUser:
         """Returns information about the specified user."""
         return self.show(user)
 
-    @operation("changeInstallUser", allow=superuser_over_user)
+    @operation("changeInstallUser", allow=fresh(superuser_over_user))
     def put(self, user: User, body: UserChange) -> InstallUser:
         """Updates information about the specified user."""
         users.change_user(
@@ -124,9 +123,9 @@ class InstallationUser(_Users):
             enabled=body.enabled,
             actor=self.caller,
         )
-        return self.show(user)
+        return self.show(user, new_password=body.password is not None)
 
-    @operation("deleteInstallUser", allow=superuser_over_user)
+    @operation("deleteInstallUser", allow=fresh(superuser_over_user))
     def delete(self, user: User) -> None:
         """Deletes the specified user, with its repositories and robots."""
         if self.services.superusers.identify(user).superuser:

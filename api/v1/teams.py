@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
-from api.rules import org_admin, team_admin, team_view
+from api.rules import fresh, org_admin, team_admin, team_view
 from api.v1.invitations import InvitedAddressView, invited_address
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
 from models import invitations, teams
@@ -66,7 +66,7 @@ class TeamPermissionsView(View):
 
 @section.at("/organization/<orgname>/team/<teamname>")
 class OrganizationTeam(Resource):
-    @operation("updateOrganizationTeam", allow=org_admin)
+    @operation("updateOrganizationTeam", allow=fresh(org_admin))
     def put(self, organization: Organization, teamname: str, body: TeamDescription) -> TeamView:
         """Update the org-wide permission for the specified team, or create it."""
         team, is_new = teams.put_team(
@@ -80,7 +80,7 @@ class OrganizationTeam(Resource):
             new_team=is_new,
         )
 
-    @operation("deleteOrganizationTeam", allow=org_admin)
+    @operation("deleteOrganizationTeam", allow=fresh(org_admin))
     def delete(self, organization: Organization, teamname: str) -> None:
         """Delete the specified team."""
         teams.remove_team(self.session, organization, teamname, actor=self.caller)
@@ -101,7 +101,7 @@ class TeamMembers(Resource):
 
 @section.at("/organization/<orgname>/team/<teamname>/members/<membername>")
 class TeamMember(Resource):
-    @operation("updateOrganizationTeamMember", allow=team_admin)
+    @operation("updateOrganizationTeamMember", allow=fresh(team_admin))
     def put(self, team: Team, membername: str) -> MemberView:
         """Adds or invites a member to an existing team.
 
@@ -110,7 +110,7 @@ class TeamMember(Resource):
         account, invited = invitations.add_or_invite(self.session, self.settings, team, membername, actor=self.caller)
         return _member(account, invited=invited)
 
-    @operation("deleteOrganizationTeamMember", allow=team_admin)
+    @operation("deleteOrganizationTeamMember", allow=fresh(team_admin))
     def delete(self, team: Team, membername: str) -> None:
         """Delete a member of a team.
 

@@ -23,7 +23,7 @@ from models.trigger_config import git_url
 from models.triggers import Registered
 
 log = logging.getLogger(__name__)
-section = Section("trigger", __doc__)
+section = Section("trigger", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 Text = Annotated[str, Field(max_length=8192)]
 

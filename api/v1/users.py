@@ -8,10 +8,17 @@ from api.endpoint import Resource, Section, View, operation
 from api.rules import user_read, visitor
 from api.v1.views import AvatarView, Sparse, avatar_of
 from models import users
-from models.access import administers, may_create_in
+from models.access import TEAM_RANK, Identity
+from models.session import Session
 from models.tables import Organization, User
+from models.tables.accounts import TeamRole
 
 section = Section("user", __doc__)
+
+_OWN = (
+    *("invoice_email", "invoice_email_address", "tag_expiration_s"),
+    *("company", "family_name", "given_name", "location"),
+)
 
 
 class OwnOrganization(View):
@@ -45,7 +52,7 @@ class OwnUserView(UserView):
     invoice_email_address: str | None
     preferred_namespace: bool = False
     tag_expiration_s: int
-    prompts: list[str] = Field(description="What is missing in the account")
+    prompts: list[str] = Field(description="What the user should be asked for: `confirm_username`, `enter_name`…")
     company: str | None
     family_name: str | None
     given_name: str | None
@@ -59,28 +66,37 @@ class OwnAccount(Resource):
     @operation("getLoggedInUser", allow=user_read)
     def get(self, user: User) -> UserView | OwnUserView:
         """Get user information for the authenticated user."""
-        shown: dict[str, Any] = {
-            "username": user.name,
-            "avatar": avatar_of(user),
-            "verified": user.verified,
-            "email": user.email,
-            "organizations": [self.show(found) for found in users.organizations_of(self.session, user)],
-            "super_user": True if self.caller.superuser else None,
-        }
-        if not self.caller.may_use("user:admin"):
-            return UserView.model_validate(shown)
-        own = {name: getattr(user, name) for name in ("invoice_email", "invoice_email_address", "tag_expiration_s")}
-        profile = {name: getattr(user, name) for name in ("company", "family_name", "given_name", "location")}
-        has_password = user.password_hash is not None
-        return OwnUserView(**shown, **own, **profile, logins=[], prompts=[], has_password_set=has_password)
+        return show_account(self.session, self.caller, user)
 
-    def show(self, organization: Organization) -> OwnOrganization:
-        return OwnOrganization(
-            name=organization.name,
-            avatar=avatar_of(organization),
-            can_create_repo=may_create_in(self.session, self.caller, organization),
-            is_org_admin=administers(self.session, self.caller, organization),
-        )
+
+def show_account(session: Session, caller: Identity, user: User) -> UserView | OwnUserView:
+    """The user's account as the caller, who is the user, may see it."""
+    shown: dict[str, Any] = {
+        "username": user.name,
+        "avatar": avatar_of(user),
+        "verified": user.verified,
+        "email": user.email,
+        "organizations": [
+            _show_organization(caller, found, "admin" if caller.full_access else role)
+            for found, role in users.organizations_of(session, user)
+        ],
+        "super_user": True if caller.superuser else None,
+    }
+    if not caller.may_use("user:admin"):
+        return UserView.model_validate(shown)
+    own = {name: getattr(user, name) for name in _OWN}
+    return OwnUserView(
+        **shown, **own, logins=[], prompts=user.prompts or [], has_password_set=user.password_hash is not None
+    )
+
+
+def _show_organization(caller: Identity, organization: Organization, role: TeamRole) -> OwnOrganization:
+    return OwnOrganization(
+        name=organization.name,
+        avatar=avatar_of(organization),
+        can_create_repo=caller.may_use("repo:create") and TEAM_RANK[role] >= TEAM_RANK["creator"],
+        is_org_admin=caller.may_use("org:admin") and role == "admin",
+    )
 
 
 class PublicUserView(View):

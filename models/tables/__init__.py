@@ -4,6 +4,7 @@ from models.tables.accounts import Account, Deleted, Organization, Robot, Team, 
 from models.tables.authorizations import AuthorizationCode, TokenAssignment
 from models.tables.base import Base
 from models.tables.brakes import Brake
+from models.tables.codes import OneTimeCode
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
 from models.tables.deliveries import Delivery
@@ -47,6 +48,7 @@ __all__ = [
     "Notification",
     "OAuthApplication",
     "OAuthToken",
+    "OneTimeCode",
     "Organization",
     "Permission",
     "Prototype",

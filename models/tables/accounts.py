@@ -58,6 +58,8 @@ class Account(Base):
     family_name: Mapped[str | None] = mapped_column(String(255))
     company: Mapped[str | None] = mapped_column(String(255))
     location: Mapped[str | None] = mapped_column(String(255))
+    prompts: Mapped[list[str] | None]
+    """What the person is asked for when they see the web interface next, in Quay's words."""
     # Robots
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     encrypted_token: Mapped[str | None]

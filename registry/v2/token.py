@@ -87,8 +87,9 @@ def _identify(username: str, password: str) -> Identity:
     if len(username) > LONGEST_NAME or "\0" in username:
         raise Challenge("there is no such user", headers={"WWW-Authenticate": challenge()})
     try:
-        ip = request.remote_addr
-        return identify_basic(services.database, services.superusers, username, password, ip=ip).at(ip)
+        ip, confirmed = request.remote_addr, services.settings.FEATURE_MAILING
+        found = identify_basic(services.database, services.superusers, username, password, ip=ip, confirmed=confirmed)
+        return found.at(ip)
     except (Unauthenticated, TooMany) as exc:
         if isinstance(exc, TooMany):
             raise

@@ -22,6 +22,9 @@ from storage.memory import MemoryStorage
 from tests.factories.accounts import ALL_SCOPES, make_token, make_user
 from tests.factories.database import KEY
 
+EVERYTHING = {"FEATURE_MAILING": True, "FEATURE_USER_INITIALIZE": True}
+"""What is off unless somebody switches it on, and has operations of its own."""
+
 
 def make_services(database: Database, folder: Path, **settings: Any) -> Services:
     """Services on the database, storage in memory, and no Redis behind its address; `root` is a superuser."""

@@ -5,12 +5,12 @@ from flask import Flask
 
 from models.session import Database
 from registry.services import Services
-from tests.factories.api import Api, make_app, make_services
+from tests.factories.api import EVERYTHING, Api, make_app, make_services
 
 
 @pytest.fixture(scope="session")
 def services(one_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Services:
-    return make_services(one_database, tmp_path_factory.mktemp("data"))
+    return make_services(one_database, tmp_path_factory.mktemp("data"), **EVERYTHING)
 
 
 @pytest.fixture(scope="session")

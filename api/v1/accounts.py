@@ -1,0 +1,119 @@
+"""The account of the caller, as its owner changes it."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from api.endpoint import Answer, Body, Section, View, operation
+from api.rules import fresh, user_admin
+from api.v1.signin import BrowserResource, Done, Password
+from api.v1.users import OwnUserView, UserView, show_account
+from models import accounts, conversion, signin, users
+from models.authentication import identify_user
+from models.client_keys import make_client_key
+from models.errors import Invalid, Unauthenticated
+from models.tables import User
+from registry.session_cookie import removal_header
+
+section = Section("user", __doc__)
+
+LONGEST = 255
+
+
+class AccountChange(Body):
+    """What is not given stays as it is."""
+
+    username: str | None = Field(None, description="Another name, where users may change theirs")
+    password: SecretStr | None = Field(None, description="A new password, of at least 8 characters")
+    email: str | None = Field(
+        None, max_length=LONGEST, description="Another address, confirmed by mail if there is mail"
+    )
+    invoice_email: bool | None = Field(None, description="Whether invoices are wanted by mail")
+    invoice_email_address: str | None = Field(None, max_length=LONGEST, description="Another address for invoices")
+    tag_expiration_s: int | None = Field(None, ge=0, description="For how many seconds a deleted tag can be restored")
+    given_name: str | None = Field(None, max_length=LONGEST)
+    family_name: str | None = Field(None, max_length=LONGEST)
+    company: str | None = Field(None, max_length=LONGEST)
+    location: str | None = Field(None, max_length=LONGEST)
+    enabled: Literal[True] | None = Field(None, description="Accepted for clients that send back what they read")
+
+
+class Conversion(Body):
+    admin_user: str = Field(alias="adminUser", description="The user who will administer the organization")
+    admin_password: SecretStr = Field(alias="adminPassword", description="That user's password")
+    plan: str | None = Field(None, description="Accepted for clients that send it; nothing is billed here")
+
+
+class ClientKeyView(View):
+    key: str = Field(description="To be used by container clients in place of the password")
+
+
+_NULLABLE = {"invoice_email_address", *accounts.PROFILE}
+
+
+@section.at("/user/")
+class OwnAccountChange(BrowserResource):
+    @operation("changeUserDetails", allow=fresh(user_admin))
+    def put(self, user: User, body: AccountChange) -> Answer[UserView | OwnUserView]:
+        """Update a users details such as password or email."""
+        changes = {name: getattr(body, name) for name in body.model_fields_set}
+        changes = {name: value for name, value in changes.items() if value is not None or name in _NULLABLE}
+        if "password" in changes:
+            changes["password"] = changes["password"].get_secret_value()
+        accounts.change_account(self.session, self.settings, user, changes, actor=self.caller)
+        if "username" in changes:
+            accounts.rename(
+                self.session, self.settings, self.services.superusers, user, changes["username"], actor=self.caller
+            )
+        headers = self.signed_in_again(user) if "password" in changes else {}
+        return Answer(show_account(self.session, self.caller, user), headers)
+
+    @operation("deleteCurrentUser", allow=fresh(user_admin))
+    def delete(self, user: User) -> Answer[None]:
+        """Deletes the current user, with its repositories and robots."""
+        if self.caller.superuser or self.services.superusers.identify(user).superuser:
+            raise Invalid(f"{user.name} is a superuser, and superusers cannot be deleted")
+        users.remove_user(self.session, user, own=True, actor=self.caller)
+        return Answer(None, {"Set-Cookie": removal_header(self.settings)})
+
+    def signed_in_again(self, user: User) -> dict[str, str]:
+        if self.caller.session_id is None:
+            return {}
+        cookie = signin.admit_user(self.session, self.settings, user, self.browser(), actor=self.caller)
+        return self.session_headers(cookie)
+
+
+@section.at("/user/clientkey")
+class ClientKey(BrowserResource):
+    @operation("generateUserClientKey", allow=fresh(user_admin), waits=True)
+    def post(self, user: User, body: Password) -> ClientKeyView:
+        """Return's the user's private client key."""
+        password = body.password.get_secret_value()
+        try:
+            identify_user(self.services.database, self.services.superusers, user.name, password, ip=self.caller.ip)
+        except Unauthenticated as exc:
+            raise Invalid(exc.detail) from exc
+        with self.writing() as session:
+            return ClientKeyView(key=make_client_key(session, session.get_one(User, user.id), actor=self.caller))
+
+
+@section.at("/user/convert")
+class AccountConversion(BrowserResource):
+    @operation("convertUserToOrganization", allow=fresh(user_admin), waits=True)
+    def post(self, user: User, body: Conversion) -> Answer[Done]:
+        """Convert the user to an organization."""
+        if self.services.superusers.identify(user).superuser:
+            raise Invalid(f"{user.name} is a superuser, and superusers cannot become organizations")
+        password = body.admin_password.get_secret_value()
+        try:
+            found = identify_user(
+                self.services.database, self.services.superusers, body.admin_user, password, ip=self.caller.ip
+            )
+        except Unauthenticated as exc:
+            raise Invalid("The admin user credentials are not valid", facts={"reason": "invaliduser"}) from exc
+        with self.writing() as session:
+            converted, administrator = session.get_one(User, user.id), session.get_one(User, found.account_id)
+            conversion.convert_to_organization(session, converted, administrator, actor=self.caller)
+            actor = found.at(self.caller.ip)
+            cookie = signin.admit_user(session, self.settings, administrator, self.browser(), actor=actor)
+        return Answer(Done(), self.session_headers(cookie))
