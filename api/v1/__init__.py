@@ -1,6 +1,6 @@
 """The Quay-compatible REST API, mounted at /api/v1."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from flask import Blueprint
@@ -93,12 +93,6 @@ _NOUNS: Sequence[Section] = (
     authorizations.section,
     stars.section,
 )
-_BUILDING = (builds.section, triggers.section, trigger_deliveries.section, trigger_sources.section)
-_SWITCHED: Mapping[str, Sequence[Section]] = {
-    "FEATURE_BUILD_SUPPORT": (builds.section, triggers.section),
-    "FEATURE_SIGNING": (signatures.section,),
-}
-"""Sections that a setting can switch off."""
 SECTIONS: Sequence[Section] = (discovery.describing(_NOUNS), *_NOUNS)
 
 
@@ -132,18 +126,6 @@ def blueprint(services: Services) -> Blueprint:
 
 def _served(services: Services) -> Sequence[Section]:
     """The sections that this installation has; what is switched off is not described either."""
-    if services.settings.FEATURE_BUILD_SUPPORT:
-        return SECTIONS
-    nouns = tuple(section for section in _NOUNS if section not in _BUILDING)
-    return (discovery.describing(nouns), *nouns)
-    absent = {
-        section
-        for feature, sections in _SWITCHED.items()
-        if not getattr(services.settings, feature)
-        for section in sections
-    }
-    nouns = tuple(section for section in _NOUNS if section not in absent)
-    return SECTIONS if not absent else (discovery.describing(nouns), *nouns)
     nouns = tuple(section for section in _NOUNS if all(getattr(services.settings, key) for key in section.needs))
     return SECTIONS if nouns == _NOUNS else (discovery.describing(nouns), *nouns)
 

@@ -9,7 +9,7 @@ from api.rules import repo_read
 from models.errors import NotFound
 from models.tables import Repository
 
-section = Section("signing", __doc__)
+section = Section("signing", __doc__, needs=["FEATURE_SIGNING"])
 
 
 class SignaturesView(View):

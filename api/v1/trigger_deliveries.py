@@ -11,7 +11,7 @@ from models import inbound, triggers
 from models.tables import InboundEvent, Repository
 from models.tables.triggers import Verdict
 
-section = Section("trigger", __doc__)
+section = Section("trigger", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 PAGE = 50
 

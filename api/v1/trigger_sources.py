@@ -20,7 +20,7 @@ from models.errors import Invalid, NotFound, Upstream
 from models.tables import Repository, Trigger
 from models.trigger_config import checked, git_url
 
-section = Section("trigger", __doc__)
+section = Section("trigger", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 Found = Literal["success", "error"]
 

@@ -1,14 +1,14 @@
 """Codes that mail carries, and what people are asked for.
 
-Revision: 0009
-After: 0008
+Revision: 0014
+After: 0013
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
