@@ -6,7 +6,7 @@ from typing import cast
 from flask import current_app, g, request
 
 from models.access import ANONYMOUS, Identity
-from models.authentication import identify_bearer
+from models.authentication import identify_token
 from models.errors import Invalid
 from models.rates import check_rate
 from models.sessions import find_session
@@ -31,8 +31,7 @@ def identify() -> Identity:
     token = bearer_token()
     if token is None:
         return (_identify_session() or ANONYMOUS).at(request.remote_addr)
-    with services().database.read() as session:
-        return identify_bearer(session, services().superusers, token).at(request.remote_addr)
+    return identify_token(services().database, services().superusers, token).at(request.remote_addr)
 
 
 def _identify_session() -> Identity | None:

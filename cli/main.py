@@ -218,6 +218,32 @@ def create_token(
     typer.echo(add_token(settings_from(config, data), user, scopes))
 
 
+@token_group.command("list")
+def list_tokens(
+    user: Annotated[str | None, typer.Option(help="Only the tokens that act for this user.")] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """List OAuth access tokens, one a line: id, user, scopes, application, last use, end; tabs between them."""
+    from cli.people import list_tokens
+
+    for line in list_tokens(settings_from(config, data), user):
+        typer.echo(line)
+
+
+@token_group.command("revoke")
+def revoke_token(
+    token: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as listed.", show_default=False)],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """End an OAuth access token: it is void at once."""
+    from cli.people import revoke_token
+
+    owner = revoke_token(settings_from(config, data), token)
+    typer.echo(f"Revoked an access token of {owner}.")
+
+
 @secrets_group.command("rotate")
 def rotate(config: ConfigOption = None, data: DataOption = None) -> None:
     """Encrypt stored secrets anew with DATABASE_SECRET_KEY.

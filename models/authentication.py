@@ -2,8 +2,9 @@
 
 import hmac
 from collections.abc import Callable
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from models.access import Identity, LogDetail
@@ -15,6 +16,9 @@ from models.scopes import parse_scopes
 from models.session import Database, Session
 from models.tables import Account, AppToken, OAuthToken, RepositoryToken, Robot, User
 from models.tables.base import now
+
+USE_NOTED_EVERY = timedelta(minutes=1)
+"""How exactly it is known when an access token was used: noting it costs a write."""
 
 
 class Superusers:
@@ -44,16 +48,36 @@ class Superusers:
         )
 
 
+def identify_token(database: Database, superusers: Superusers, token: str) -> Identity:
+    """The identity behind an OAuth access token that is used now; Unauthenticated, as below."""
+    with database.read() as session:
+        row = _good_token(session, token)
+        identity = _identity_of(superusers, row)
+    if row.last_accessed_at is None or now() - row.last_accessed_at >= USE_NOTED_EVERY:
+        _note_use(database, row)
+    return identity
+
+
 def identify_bearer(session: Session, superusers: Superusers, token: str) -> Identity:
     """The identity behind an OAuth access token; Unauthenticated if it is unknown, expired or its user disabled."""
+    return _identity_of(superusers, _good_token(session, token))
+
+
+def _good_token(session: Session, token: str) -> OAuthToken:
     query = select(OAuthToken).where(OAuthToken.token_hash.in_(session.vault.fingerprints(token)))
     row = session.scalar(query.options(joinedload(OAuthToken.account), joinedload(OAuthToken.application)))
     if row is None:
         raise Unauthenticated("Requires authentication")
     if row.expires_at is not None and row.expires_at <= now():
         raise Unauthenticated("The access token has expired")
+    if not row.account.enabled:
+        raise Unauthenticated("Requires authentication")
+    return row
+
+
+def _identity_of(superusers: Superusers, row: OAuthToken) -> Identity:
     scopes = parse_scopes(row.scopes)
-    if not row.account.enabled or scopes is None:
+    if scopes is None:
         raise Unauthenticated("Requires authentication")
     log_detail = (
         ("oauth_token_id", row.id),
@@ -61,6 +85,13 @@ def identify_bearer(session: Session, superusers: Superusers, token: str) -> Ide
         ("oauth_token_application", row.application.name),
     )
     return superusers.identify(row.account, scopes, log_detail)
+
+
+def _note_use(database: Database, row: OAuthToken) -> None:
+    """Note when the token was used; of those who do so at the same moment, one writes."""
+    known = OAuthToken.last_accessed_at == row.last_accessed_at
+    with database.write() as session:
+        session.execute(update(OAuthToken).where(OAuthToken.id == row.id, known).values(last_accessed_at=now()))
 
 
 def identify_basic(
@@ -77,6 +108,8 @@ def identify_basic(
     `$oauthtoken`, `$app` and `$token` name the kind of token that the password is; a name with `+` is a robot's;
     any other is a user's, with the user's own password or a client key. Unauthenticated, TooMany.
     """
+    if username == "$oauthtoken":
+        return identify_token(database, superusers, password)
     special = _SPECIAL.get(username)
     if special is None and "+" in username:
         special = _robot_named(username)
@@ -130,10 +163,6 @@ def identify_user(
     return superusers.identify(user)
 
 
-def _by_oauth_token(session: Session, superusers: Superusers, token: str) -> Identity:
-    return identify_bearer(session, superusers, token)
-
-
 def _by_app_token(session: Session, superusers: Superusers, token: str) -> Identity:
     row = session.scalar(select(AppToken).where(AppToken.token_hash.in_(session.vault.fingerprints(token))))
     if row is None or (row.expires_at is not None and row.expires_at <= now()) or not row.account.enabled:
@@ -171,7 +200,6 @@ def _robot_named(name: str) -> "Special":
 
 Special = Callable[[Session, Superusers, str], Identity]
 _SPECIAL: dict[str, Special] = {
-    "$oauthtoken": _by_oauth_token,
     "$app": _by_app_token,
     "$token": _by_repository_token,
 }

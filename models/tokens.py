@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from models import audit
 from models.access import Identity
-from models.errors import Invalid
+from models.errors import Invalid, NotFound
 from models.scopes import SCOPES, named_scopes
 from models.session import Session
 from models.tables import (
@@ -94,6 +95,22 @@ def revoke_oauth_token(session: Session, row: OAuthToken, *, log_to: Account | N
     """End an access token. `log_to`: whose log tells of it."""
     _record(session, "revoke_oauth_api_token", row, row.application, log_to=log_to, actor=actor)
     session.delete(row)
+
+
+def list_oauth_tokens(session: Session, user: User | None, *, after: int = 0, limit: int) -> list[OAuthToken]:
+    """The user's access tokens, or everybody's, with user and application, by age from the one after id `after`."""
+    query = select(OAuthToken).options(joinedload(OAuthToken.account), joinedload(OAuthToken.application))
+    if user is not None:
+        query = query.where(OAuthToken.account_id == user.id)
+    return list(session.scalars(query.where(OAuthToken.id > after).order_by(OAuthToken.id).limit(limit)))
+
+
+def get_oauth_token(session: Session, uuid: str) -> OAuthToken:
+    """The row of an access token by its id; NotFound."""
+    row = session.scalar(select(OAuthToken).where(OAuthToken.uuid == uuid))
+    if row is None:
+        raise NotFound(f"There is no access token with the id {uuid}")
+    return row
 
 
 def find_oauth_token(session: Session, token: str) -> OAuthToken | None:

@@ -1,14 +1,15 @@
 """Access tokens that administrators make for an application: shapes as Quay's, and who may have what."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from models.access import find_account
 from models.applications import find_application
+from models.authentication import identify_basic
 from models.tables import OAuthToken
 from models.tables.base import now
 from tests.factories.answers import counted, entries, refused
@@ -127,3 +128,32 @@ def test_tokens_end_with_their_application_and_their_user(api: Api, end: str) ->
     if end == "organization":
         assert api.delete("/organization/acme", by="owner").status == 204
     assert refused(api.get("/user/", headers={"Authorization": f"Bearer {made['token']}"}), 401)
+
+
+def last_use(api: Api, uuid: str) -> datetime | None:
+    with api.database.read() as session:
+        return session.scalars(select(OAuthToken.last_accessed_at).where(OAuthToken.uuid == uuid)).one()
+
+
+def test_the_last_use_is_known_and_costs_a_write_a_minute(api: Api) -> None:
+    made = new_token(api)
+    bearer = {"Authorization": f"Bearer {made['token']}"}
+    assert last_use(api, made["uuid"]) is None
+    with counted(api) as first:
+        api.get("/user/", headers=bearer)
+    used = last_use(api, made["uuid"])
+    assert used
+    assert abs((now() - used).total_seconds()) < 30
+    with counted(api) as second:
+        api.get("/user/", headers=bearer)
+    assert last_use(api, made["uuid"]) == used
+    assert sum(text.startswith("UPDATE") for text in first) == 1
+    assert sum(text.startswith("UPDATE") for text in second) == 0
+    with api.database.write() as session:
+        session.execute(update(OAuthToken).values(last_accessed_at=now() - timedelta(seconds=61)))
+    identify_basic(api.database, api.services.superusers, "$oauthtoken", made["token"])
+    again = last_use(api, made["uuid"])
+    assert again
+    assert again > used
+    (shown,) = api.get(f"{TOOL}/tokens", by="owner").body["tokens"]
+    assert datetime.fromisoformat(shown["last_accessed"]) == again

@@ -105,6 +105,22 @@ def test_a_token_is_printed_and_nothing_else(drydock: Command, data: Path, ann: 
     assert identity.scopes == frozenset({"repo:read", "user:read"})
 
 
+def test_tokens_are_listed_and_revoked(drydock: Command, data: Path, ann: str) -> None:
+    token = drydock("token", "create", ann, "--scopes", "repo:read user:read").out.strip()
+    listed = drydock("token", "list", "--user", ann)
+    uuid, *rest = listed.out.rstrip("\n").split("\t")
+    assert rest[:4] == [ann, "repo:read user:read", "Drydock", "never used"]
+    assert rest[4].startswith("until 20")
+    assert token not in listed.out
+    assert drydock("token", "list") == listed
+
+    assert drydock("token", "revoke", uuid) == Done(0, f"Revoked an access token of {ann}.\n", "")
+    assert drydock("token", "list").out == ""
+    again = drydock("token", "revoke", uuid)
+    assert (again.code, again.out, len(again.err.splitlines())) == (1, "", 1)
+    assert drydock("token", "list", "--user", "nobody").code == 1
+
+
 @pytest.mark.parametrize("arguments", [("nobody", "repo:read"), ("ann", "repo:everything"), ("ann", "")])
 def test_a_token_for_nobody_or_nothing_is_refused(drydock: Command, ann: str, arguments: tuple[str, str]) -> None:
     done = drydock("token", "create", arguments[0], "--scopes", arguments[1])
