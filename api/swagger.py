@@ -23,6 +23,11 @@ _ERRORS = {
     "401": "The operation needs a valid access token",
     "403": "The caller may not do this",
     "404": "There is no such thing",
+    "409": "Something that may not change stands in the way, such as an immutable tag",
+    "413": "The body is too large",
+    "415": "The body must be JSON",
+    "429": "The caller has to wait for as long as Retry-After says",
+    "503": "Something that this service depends on does not answer, or takes no changes now",
 }
 _PAGE = """<!doctype html>
 <html lang="en">

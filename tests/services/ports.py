@@ -1,5 +1,6 @@
 """Free loopback ports, without two test processes ever choosing the same one."""
 
+import atexit
 import random
 import socket
 
@@ -37,6 +38,12 @@ def _unused(port: int) -> bool:
             except OSError:
                 return False
     return True
+
+
+@atexit.register
+def _release() -> None:
+    for claim in _claims:
+        claim.close()
 
 
 def listening(port: int) -> bool:
