@@ -20,9 +20,11 @@ from buildworker.lookout import Lookout, Reason
 from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from buildworker.watch import Cancelled
-from models import jobs, metrics
+from config.settings import Settings
+from models import build_events, jobs, metrics
 from models.build_orders import Order, record_logs, record_result, take_order, unarchived, withdraw_token
 from models.buildlogs import archive_path, logs_key
+from models.builds import KIND, find_build
 from models.errors import DomainError, Invalid
 from models.jobs import Lease, Lost
 from models.session import Session
@@ -64,6 +66,9 @@ def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = N
         if order is None:
             jobs.finish(session, lease, "cancelled", error="The repository was removed.")
             return
+        build = find_build(session, lease.uuid)
+        if build is not None and lease.attempt == 1:
+            build_events.started(session, build)
     begun = time.monotonic()
     name = scratch.name_for(lease.uuid, lease.owner)
     with scratch.folder(runtime.scratch, name) as folder, Lookout(runtime, lease, stop) as lookout:
@@ -148,8 +153,10 @@ class _Conclusion:
             with self._runtime.database.write() as session:
                 released = jobs.release(session, self._lease, delay=delay, refund=refund)
                 recorded = None if released else jobs.finish(session, self._lease, "cancelled")
-                if released or recorded:
+                if released:
                     withdraw_token(session, self._lease.uuid)
+                elif recorded:
+                    _record_end(self._runtime.settings, session, self._lease.uuid, recorded, None)
                 return recorded
 
         return _insist(release)
@@ -168,8 +175,7 @@ class _Conclusion:
                 if recorded:  # or the token and the result are another worker's
                     digest = self._attempt.image_digest
                     record_result(session, self._lease.uuid, status=self._log.status, image_digest=digest)
-                    _count(self._runtime, session, self._lease.uuid, recorded)
-                    withdraw_token(session, self._lease.uuid)
+                    _record_end(self._runtime.settings, session, self._lease.uuid, recorded, outcome.error)
                 return recorded
 
         recorded = _insist(finish)
@@ -195,9 +201,11 @@ class _Conclusion:
         return True
 
 
-def _count(runtime: Runtime, session: Session, uuid: str, result: JobResult) -> None:
-    """Note the result at the trigger that started the build, if one did."""
-    settings = runtime.settings
+def _record_end(settings: Settings, session: Session, uuid: str, result: JobResult, error: str | None) -> None:
+    """What follows from the end of a build: its token goes, its trigger counts it, and whoever wants to is told."""
+    withdraw_token(session, uuid)
+    if build := find_build(session, uuid):
+        build_events.ended(session, build, result, error=error)
     count_result(
         session,
         uuid,
@@ -218,15 +226,20 @@ def _insist(action: Callable[[], JobResult | None]) -> JobResult | None:
     return action()
 
 
+def record_lost(session: Session, settings: Settings, lost: Lost) -> None:
+    """Write down, in the transaction that ended it, what follows for a build that lost its worker for good."""
+    if lost.kind == KIND and lost.outcome != "queued":
+        _record_end(settings, session, lost.uuid, lost.outcome, lost.error)
+
+
 def conclude_lost(runtime: Runtime, lost: Lost) -> None:
     """Tell in its log how a build ended that lost its worker for good; nothing for one that goes on."""
+    if lost.kind != KIND:
+        return
     if lost.outcome == "queued":
         log.warning("build %s lost its worker and is queued again, after attempt %d", lost.uuid, lost.attempt)
         return
     log.error("build %s lost its worker in attempt %d and has ended: %s", lost.uuid, lost.attempt, lost.outcome)
-    with runtime.database.write() as session:
-        withdraw_token(session, lost.uuid)
-        _count(runtime, session, lost.uuid, lost.outcome)
     try:
         append_end(runtime.redis, lost.uuid, lost.outcome, lost.error)
     except RedisError as exc:

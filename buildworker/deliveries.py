@@ -1,43 +1,62 @@
 """Sending what is in the outbox: one attempt at a time, and what becomes of it."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from buildworker import smtp
+from buildworker import notify, smtp
 from buildworker.runtime import Runtime
-from models import deliveries, mail
-from models.deliveries import Attempt
+from models import announcements, deliveries, mail, notifications
+from models.deliveries import Attempt, Outcome
 from models.errors import DomainError, Upstream
+from models.session import Session
+from models.tables.base import now
+from models.tables.deliveries import DeliveryState
 from models.vault import Undecryptable
 
 log = logging.getLogger(__name__)
 
-Sender = Callable[[Runtime, Attempt, dict[str, Any]], None]
+
+def _send_mail(runtime: Runtime, uuid: str, message: dict[str, Any]) -> None:
+    smtp.send(runtime.settings, uuid=uuid, to=message["to"], subject=message["subject"], text=message["text"])
 
 
-def _send_mail(runtime: Runtime, attempt: Attempt, message: dict[str, Any]) -> None:
-    smtp.send(runtime.settings, uuid=attempt.uuid, to=message["to"], subject=message["subject"], text=message["text"])
-
-
-SENDERS: Mapping[str, Sender] = {mail.KIND: _send_mail}
-"""What sends a row of each kind. Upstream: another try may help; every other DomainError: none will."""
+SENDERS: Mapping[str, Callable[[Runtime, str, dict[str, Any]], None]] = {mail.KIND: _send_mail}
+"""What sends the message of a row, known by its uuid. Upstream: another try may help; other DomainErrors: none will."""
 
 
 def deliver(runtime: Runtime, attempt: Attempt) -> None:
     """Make the attempt, and write down how it went."""
+    if attempt.kind == announcements.KIND:
+        with runtime.database.write() as session:
+            announcements.spread(session, runtime.settings, attempt)
+        return
+    at, begun = now(), time.monotonic()
+    outcome = _attempted(runtime, attempt)
+    duration_ms = int((time.monotonic() - begun) * 1000)
+    with runtime.database.write() as session:
+        state = _ended(session, attempt, outcome)
+        if state and attempt.told and outcome.request:
+            deliveries.record_attempt(session, attempt, outcome, at=at, duration_ms=duration_ms)
+            notifications.count(session, attempt.told.notification_id, state)
+    if outcome.error:
+        log.warning("%s %s, attempt %d: %s", attempt.kind, attempt.uuid, attempt.number, outcome.error)
+
+
+def _attempted(runtime: Runtime, attempt: Attempt) -> Outcome:
     try:
+        if attempt.told:
+            return notify.send(runtime, attempt, attempt.told)
         with runtime.database.read() as session:
             message = deliveries.message_of(session, attempt)
-        SENDERS[attempt.kind](runtime, attempt, message)
-    except Upstream as exc:
-        log.warning("%s %s is not delivered in attempt %d: %s", attempt.kind, attempt.uuid, attempt.number, exc.detail)
-        with runtime.database.write() as session:
-            deliveries.put_off(session, attempt, exc.detail)
+        SENDERS[attempt.kind](runtime, attempt.uuid, message)
     except (DomainError, Undecryptable) as exc:
-        log.warning("%s %s is given up: %s", attempt.kind, attempt.uuid, exc)
-        with runtime.database.write() as session:
-            deliveries.give_up(session, attempt, str(exc))
-    else:
-        with runtime.database.write() as session:
-            deliveries.succeed(session, attempt)
+        return Outcome(error=str(exc), final=not isinstance(exc, Upstream))
+    return Outcome()
+
+
+def _ended(session: Session, attempt: Attempt, outcome: Outcome) -> DeliveryState | None:
+    if outcome.error is None:
+        return "delivered" if deliveries.succeed(session, attempt) else None
+    return deliveries.fail(session, attempt, outcome.error, final=outcome.final)

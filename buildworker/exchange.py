@@ -110,6 +110,16 @@ class Response:
         if self._expired or (expected is not None and received < expected):
             raise self._late() if self._expired else self._broken_off()
 
+    def beginning(self) -> bytes:
+        """As much of the body as is allowed; what follows, or does not come in time, is left out."""
+        received = b""
+        try:
+            while len(received) < self._terms.max_bytes and (block := self._read()):
+                received += block
+        except Upstream:
+            return received[: self._terms.max_bytes]
+        return received[: self._terms.max_bytes]
+
     def abort(self) -> None:
         """Make a read that waits in another thread end now."""
         with suppress(OSError):  # it had ended already

@@ -21,7 +21,6 @@ from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from config.settings import Settings
 from models import deliveries, inbound, jobs
-from models.builds import KIND as BUILD
 from models.log_counts import count_rested
 from models.pulls import flush_pulls
 from models.queue import WakeUps
@@ -63,9 +62,10 @@ def requeue_lost(opened: Runtime) -> None:
             return
     with opened.database.write() as session:
         lost = jobs.requeue_lost(session, timeout)
+        for job in lost:
+            builds.record_lost(session, opened.settings, job)
     for job in lost:
-        if job.kind == BUILD:
-            builds.conclude_lost(opened, job)
+        builds.conclude_lost(opened, job)
 
 
 class LostJobs:

@@ -26,7 +26,6 @@ from buildworker.queues import FORKED
 from buildworker.stop import Stop
 from config.settings import Settings
 from models import jobs
-from models.builds import KIND as BUILD
 from models.queue import open_redis
 from storage.driver import StorageError
 
@@ -97,7 +96,9 @@ def _recover(settings: Settings) -> None:
 def _abandon(opened: runtime.Runtime, uuid: str, name: str) -> None:
     with opened.database.write() as session:
         lost = jobs.requeue_abandoned(session, uuid, name)
-    if lost is not None and lost.kind == BUILD:
+        if lost is not None:
+            builds.record_lost(session, opened.settings, lost)
+    if lost is not None:
         builds.conclude_lost(opened, lost)
     builds.remove_left(opened, scratch.name_for(uuid, name))
 

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
-from models import audit, jobs
+from models import audit, build_events, jobs
 from models.access import Identity, administers, find_namespace
 from models.errors import Invalid, NotFound, ReadOnly, TooMany
 from models.session import Session
@@ -155,6 +155,8 @@ def cancel_build(session: Session, build: Build, *, actor: Identity) -> None:
     """Cancel a build that has not begun to push; Invalid if it is too late. Quay operation cancelRepoBuild."""
     if not jobs.request_cancel(session, build.job, CANCELLABLE):
         raise Invalid("Build is currently running or has finished")
+    if build.job.state == "finished":  # else its worker tells
+        build_events.ended(session, build, "cancelled", actor=actor)
     audit.record(session, "cancel_build", actor=actor, repository=build.repository, build_id=build.uuid)
 
 
@@ -187,6 +189,7 @@ def _record_request(session: Session, build: Build, *, actor: Identity, **source
         pull_robot=build.pull_robot.name if build.pull_robot else None,
         **source,
     )
+    build_events.queued(session, build, actor=actor)
 
 
 def _builds() -> Select[Build]:

@@ -8,27 +8,31 @@ workers one at most is believed.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, select, update
 
 from models.session import Session
-from models.tables import Delivery
+from models.tables import Delivery, DeliveryAttempt, Notification
 from models.tables.base import now
+from models.tables.deliveries import DeliveryState
 
 QUEUE = "deliveries"
 LEASE = timedelta(minutes=3)
 """For how long a row is a worker's: longer than any attempt takes."""
 PAUSES_S = (5, 30, 120, 600, 1800, 3600, 7200)
-"""Pauses after the first, the second, … attempt that failed; after one more, the row is given up."""
+"""Pauses after the first, the second, … attempt that failed, as far as the row has more attempts."""
+ATTEMPTS = 8
+ATTEMPTS_OF_A_NOTIFICATION = 5
 KEPT = timedelta(days=30)
 """For how long rows that have ended can be looked at."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One worker's hold on a row. `sealed` is the message, encrypted."""
+    """One worker's hold on a row. `sealed` is the message, encrypted; a notification's row has a `told` instead."""
 
     delivery_id: int
     uuid: str
@@ -36,6 +40,34 @@ class Attempt:
     sealed: str
     owner: str
     number: int
+    most: int = ATTEMPTS
+    told: "Told | None" = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a notification's row tells. `forced`: also if the notification failed too often to be sent."""
+
+    notification_id: int
+    event: str
+    data: dict[str, Any]
+    message_id: str
+    performer: str | None
+    forced: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attempt led to: nothing wrong, or an `error`, which another attempt may mend or not (`final`).
+
+    `request` is what was sent, without what would open something; `status` and `answer` what came back.
+    """
+
+    error: str | None = None
+    final: bool = False
+    request: dict[str, Any] | None = None
+    status: int | None = None
+    answer: str | None = None
 
 
 def send(session: Session, kind: str, message: dict[str, Any]) -> Delivery:
@@ -66,7 +98,8 @@ def take(session: Session, owner: str) -> Attempt | None:
     if row is None:
         return None
     row.owner, row.due_at, row.attempts = owner, now() + LEASE, row.attempts + 1
-    return Attempt(row.id, row.uuid, row.kind, row.encrypted_message or "", owner, row.attempts)
+    sealed, told = row.encrypted_message or "", _told(row)
+    return Attempt(row.id, row.uuid, row.kind, sealed, owner, row.attempts, row.max_attempts, told)
 
 
 def succeed(session: Session, attempt: Attempt) -> bool:
@@ -74,17 +107,44 @@ def succeed(session: Session, attempt: Attempt) -> bool:
     return _end(session, attempt, state="delivered", error=None)
 
 
-def give_up(session: Session, attempt: Attempt, error: str) -> bool:
-    """The row cannot be sent, now or later; false if another worker holds it by now."""
-    return _end(session, attempt, state="failed", error=error)
+def fail(session: Session, attempt: Attempt, error: str, *, final: bool = False) -> DeliveryState | None:
+    """The attempt failed: try again after a pause, or give the row up (`final`, or it was tried often enough).
+
+    The state that follows; None if another worker holds the row by now.
+    """
+    if final or attempt.number >= attempt.most:
+        return "failed" if _end(session, attempt, state="failed", error=error) else None
+    pause = timedelta(seconds=PAUSES_S[min(attempt.number, len(PAUSES_S)) - 1])
+    return "waiting" if _changed(session, _held(attempt), owner=None, due_at=now() + pause, error=error) else None
 
 
-def put_off(session: Session, attempt: Attempt, error: str) -> bool:
-    """The attempt failed: try again after a pause, or give the row up if it was tried often enough."""
-    if attempt.number > len(PAUSES_S):
-        return give_up(session, attempt, error)
-    pause = timedelta(seconds=PAUSES_S[attempt.number - 1])
-    return _changed(session, _held(attempt), owner=None, due_at=now() + pause, error=error)
+def record_attempt(session: Session, attempt: Attempt, outcome: Outcome, *, at: datetime, duration_ms: int) -> None:
+    """Keep what an attempt at a notification's row sent and what came back."""
+    row = DeliveryAttempt(delivery_id=attempt.delivery_id, number=attempt.number, at=at, duration_ms=duration_ms)
+    row.request, row.status, row.answer, row.error = outcome.request, outcome.status, outcome.answer, outcome.error
+    session.merge(row)
+
+
+def new_for(
+    notification: Notification, data: dict[str, Any], *, performer: str | None = None, once: bool = False
+) -> Delivery:
+    """A row, not yet part of a session, that tells `data` by the notification. `once`: one attempt, and in any case."""
+    uuid = str(uuid4())
+    return Delivery(
+        uuid=uuid,
+        kind=notification.method,
+        notification_id=notification.id,
+        event=notification.event,
+        payload={"data": data, "performer": performer},
+        message_id=f"msg_{uuid.replace('-', '')}",
+        max_attempts=1 if once else ATTEMPTS_OF_A_NOTIFICATION,
+        forced=once,
+    )
+
+
+def end_at_once(row: Delivery, *, error: str | None = None) -> None:
+    """Note that the row needs no worker: what it tells has been told in the same transaction, or cannot be."""
+    row.state, row.error, row.finished_at = "failed" if error else "delivered", error, now()
 
 
 def release_dead(session: Session, is_dead: Callable[[str], bool]) -> int:
@@ -100,6 +160,14 @@ def forget_old(session: Session) -> None:
     """Delete the rows that ended long ago."""
     old = delete(Delivery).where(Delivery.finished_at < now() - KEPT)
     session.execute(old.execution_options(synchronize_session=False))
+
+
+def _told(row: Delivery) -> Told | None:
+    if row.notification_id is None or row.payload is None:
+        return None
+    data, performer = row.payload["data"], row.payload["performer"]
+    event, message_id = row.event or "", row.message_id or row.uuid
+    return Told(row.notification_id, event, data, message_id, performer, bool(row.forced))
 
 
 def _due() -> ColumnElement[bool]:

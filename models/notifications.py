@@ -17,6 +17,7 @@ from models.events import check_event
 from models.notification_methods import Subject, Terms, check_method
 from models.session import Session
 from models.tables import Notification, Repository
+from models.tables.deliveries import DeliveryState
 
 MOST_FAILURES = 3
 """Deliveries given up one after the other, after which nothing more is sent until somebody resets it."""
@@ -111,6 +112,22 @@ def replace_secret(session: Session, notification: Notification) -> str:
     secret = new_secret()
     notification.encrypted_secret = session.vault.encrypt(secret)
     return secret
+
+
+def secret_of(session: Session, notification: Notification) -> str | None:
+    """What signs what is sent to a webhook; other methods have none."""
+    return session.vault.decrypt(notification.encrypted_secret) if notification.encrypted_secret else None
+
+
+def count(session: Session, notification_id: int, state: DeliveryState) -> None:
+    """Note how a delivery ended: so many that failed in a row end all sending. One that waits again is no failure."""
+    if state == "waiting":
+        return
+    mine = update(Notification).where(Notification.id == notification_id)
+    if state == "failed":
+        session.execute(mine.values(number_of_failures=Notification.number_of_failures + 1))
+    else:
+        session.execute(mine.where(Notification.number_of_failures > 0).values(number_of_failures=0))
 
 
 def new_secret() -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 
 from models import audit
 from models.access import Identity
+from models.announcements import announce_push
 from models.dialect import insert_new, upsert
 from models.manifests import find_manifest, is_part_of_index
 from models.quota import charge, claim_blobs
@@ -154,6 +155,7 @@ def put_manifest(
         mediaType=parsed.media_type,
         **named,
     )
+    announce_push(session, repository, tags, actor=actor)
     charge(session, repository.namespace, added)
 
 

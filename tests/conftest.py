@@ -13,6 +13,8 @@ from tests.services.docker_engine import docker_engine as run_docker_engine
 from tests.services.docker_registry import docker_registry
 from tests.services.postgres import Postgres
 from tests.services.postgres import postgres as run_postgres
+from tests.services.receiver import Receiver
+from tests.services.receiver import receiver as run_receiver
 from tests.services.redis import Redis
 from tests.services.redis import redis as run_redis
 from tests.services.s3 import S3, Bucket
@@ -101,6 +103,13 @@ def s3_bucket(s3: S3) -> Bucket:
 def fresh_s3_bucket(s3: S3) -> Bucket:
     """An empty bucket for one test."""
     return s3.new_bucket()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that takes what webhooks send."""
+    with run_receiver() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

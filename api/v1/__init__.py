@@ -24,6 +24,7 @@ from api.v1 import (
     manifests,
     members,
     messages,
+    namespace_deliveries,
     namespace_notifications,
     organizations,
     permissions,
@@ -60,6 +61,7 @@ _NOUNS: Sequence[Section] = (
     logs.section,
     manifests.section,
     images.section,
+    namespace_deliveries.section,
     namespace_notifications.section,
     labels.section,  # that of manifests as well
     organizations.section,

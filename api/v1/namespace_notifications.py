@@ -8,36 +8,37 @@ from api.v1.notifications import (
     Notifications,
     NotificationsView,
     NotificationView,
-    SecretView,
+    WebhookSecretView,
 )
 from models import notifications
 from models.notification_methods import Subject
-from models.tables import Account, Organization, User
+from models.tables import Account, Notification, Organization, User
 
 section = Section("namespacenotification", __doc__)
 
 
-class _NamespaceNotifications(Notifications):
+class NamespaceNotifications(Notifications):
     """What the operations for organizations and for users share; `namespace` is either."""
 
-    def get_of(self, namespace: Account, uuid: str) -> NotificationView:
-        return self.show(notifications.get_notification(self.session, Subject(namespace), uuid))
+    def get_of(self, namespace: Account, uuid: str) -> Notification:
+        return notifications.get_notification(self.session, Subject(namespace), uuid)
 
     def remove_from(self, namespace: Account, uuid: str) -> None:
-        found = notifications.get_notification(self.session, Subject(namespace), uuid)
+        found = self.get_of(namespace, uuid)
         notifications.remove_notification(self.session, Subject(namespace), found, actor=self.caller)
 
     def reset_in(self, namespace: Account, uuid: str) -> None:
-        found = notifications.get_notification(self.session, Subject(namespace), uuid)
+        found = self.get_of(namespace, uuid)
         notifications.reset_failures(self.session, Subject(namespace), found, actor=self.caller)
 
-    def replace_secret_in(self, namespace: Account, uuid: str) -> SecretView:
-        found = notifications.get_notification(self.session, Subject(namespace), uuid)
-        return SecretView(webhook_secret=notifications.replace_secret(self.session, found))
+    def replace_secret_in(self, namespace: Account, uuid: str) -> WebhookSecretView:
+        return WebhookSecretView(
+            webhook_secret=notifications.replace_secret(self.session, self.get_of(namespace, uuid))
+        )
 
 
 @section.at("/organization/<orgname>/notifications")
-class OrganizationNotifications(_NamespaceNotifications):
+class OrganizationNotifications(NamespaceNotifications):
     @operation("listOrgNotifications", allow=org_admin)
     def get(self, organization: Organization) -> NotificationsView:
         """List the organization's own notifications."""
@@ -50,11 +51,11 @@ class OrganizationNotifications(_NamespaceNotifications):
 
 
 @section.at("/organization/<orgname>/notifications/<uuid>")
-class OrganizationNotification(_NamespaceNotifications):
+class OrganizationNotification(NamespaceNotifications):
     @operation("getOrgNotification", allow=org_admin)
     def get(self, organization: Organization, uuid: str) -> NotificationView:
         """Get the organization's notification."""
-        return self.get_of(organization, uuid)
+        return self.show(self.get_of(organization, uuid))
 
     @operation("deleteOrgNotification", allow=org_admin)
     def delete(self, organization: Organization, uuid: str) -> None:
@@ -68,15 +69,15 @@ class OrganizationNotification(_NamespaceNotifications):
 
 
 @section.at("/organization/<orgname>/notifications/<uuid>/secret")
-class OrganizationNotificationSecret(_NamespaceNotifications):
+class OrganizationNotificationSecret(NamespaceNotifications):
     @operation("replaceOrgNotificationSecret", allow=org_admin)
-    def post(self, organization: Organization, uuid: str) -> SecretView:
+    def post(self, organization: Organization, uuid: str) -> WebhookSecretView:
         """Make a new secret to sign with what is sent to the webhook; the former one is not used any more."""
         return self.replace_secret_in(organization, uuid)
 
 
 @section.at("/user/namespacenotifications")
-class UserNamespaceNotifications(_NamespaceNotifications):
+class UserNamespaceNotifications(NamespaceNotifications):
     @operation("listUserNamespaceNotifications", allow=user_admin)
     def get(self, user: User) -> NotificationsView:
         """List the notifications of the user's own namespace."""
@@ -89,11 +90,11 @@ class UserNamespaceNotifications(_NamespaceNotifications):
 
 
 @section.at("/user/namespacenotifications/<uuid>")
-class UserNamespaceNotification(_NamespaceNotifications):
+class UserNamespaceNotification(NamespaceNotifications):
     @operation("getUserNamespaceNotification", allow=user_admin)
     def get(self, user: User, uuid: str) -> NotificationView:
         """Get the notification of the user's own namespace."""
-        return self.get_of(user, uuid)
+        return self.show(self.get_of(user, uuid))
 
     @operation("deleteUserNamespaceNotification", allow=user_admin)
     def delete(self, user: User, uuid: str) -> None:
@@ -107,8 +108,8 @@ class UserNamespaceNotification(_NamespaceNotifications):
 
 
 @section.at("/user/namespacenotifications/<uuid>/secret")
-class UserNamespaceNotificationSecret(_NamespaceNotifications):
+class UserNamespaceNotificationSecret(NamespaceNotifications):
     @operation("replaceUserNamespaceNotificationSecret", allow=user_admin)
-    def post(self, user: User, uuid: str) -> SecretView:
+    def post(self, user: User, uuid: str) -> WebhookSecretView:
         """Make a new secret to sign with what is sent to the webhook; the former one is not used any more."""
         return self.replace_secret_in(user, uuid)

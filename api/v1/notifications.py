@@ -4,10 +4,12 @@ from typing import Any
 
 from pydantic import Field
 
-from api.endpoint import Body, Resource, View
-from api.v1.views import Sparse
-from models import notifications
+from api.endpoint import Body, Query, Resource, View
+from api.v1.paging import next_page, page_start
+from api.v1.views import Moment, Sparse
+from models import announcements, delivery_log, notifications
 from models.addresses import Allowed
+from models.delivery_log import Entry
 from models.notification_methods import Subject
 from models.notifications import Wish
 from models.tables import Notification
@@ -48,10 +50,53 @@ class NotificationsView(View):
     notifications: list[NotificationView]
 
 
-class SecretView(View):
+class WebhookSecretView(View):
     """It is shown this once."""
 
     webhook_secret: str
+
+
+class DeliveriesQuery(Query):
+    limit: int = Field(50, ge=1, le=100, description="The most deliveries to return")
+    next_page: str | None = Field(None, max_length=2048, description="The page token of the page before")
+
+
+class NotificationDeliveryView(View):
+    """`status` and `error`: of the last attempt. `message_id`: how the receiver knows it, also when it is replayed."""
+
+    uuid: str
+    event: str | None
+    state: str
+    message_id: str | None
+    created: Moment
+    finished: Moment | None
+    attempts: int
+    status: int | None
+    error: str | None
+
+
+class NotificationAttemptView(View):
+    """`answer` is the beginning of what came back; `request` leaves out what would open something."""
+
+    number: int
+    at: Moment
+    duration_ms: int
+    request: dict[str, Any] | None
+    status: int | None
+    answer: str | None
+    error: str | None
+
+
+class NotificationDeliveryLogView(NotificationDeliveryView):
+    """`payload` is what was told, before any template."""
+
+    payload: dict[str, Any]
+    log: list[NotificationAttemptView]
+
+
+class NotificationDeliveriesView(View):
+    deliveries: list[NotificationDeliveryView]
+    next_page: Sparse[str] = None
 
 
 class Notifications(Resource):
@@ -74,6 +119,34 @@ class Notifications(Resource):
     def show(self, notification: Notification) -> NotificationView:
         return NotificationView(**self.facts(notification))
 
+    def test(self, notification: Notification) -> dict[str, Any]:
+        announcements.test_notification(self.session, notification, actor=self.caller)
+        return {}
+
+    def deliveries_of(self, notification: Notification, query: DeliveriesQuery) -> NotificationDeliveriesView:
+        after = page_start(self.settings, query.next_page, notification.uuid)
+        found = delivery_log.list_deliveries(self.session, notification, after=after, limit=query.limit + 1)
+        shown = found[: query.limit]
+        more = len(found) > query.limit
+        last = next_page(self.settings, shown[-1].delivery.id, notification.uuid) if more else None
+        return NotificationDeliveriesView(
+            deliveries=[NotificationDeliveryView(**_delivery(each)) for each in shown], next_page=last
+        )
+
+    def delivery_of(self, notification: Notification, uuid: str) -> NotificationDeliveryLogView:
+        delivery = delivery_log.get_delivery(self.session, notification, uuid)
+        attempts = delivery_log.list_attempts(self.session, delivery)
+        entry = Entry(delivery, attempts[-1] if attempts else None)
+        log = [NotificationAttemptView.model_validate(attempt) for attempt in attempts]
+        return NotificationDeliveryLogView(
+            **_delivery(entry), payload=(delivery.payload or {}).get("data", {}), log=log
+        )
+
+    def replay(self, notification: Notification, uuid: str) -> NotificationDeliveryView:
+        delivery = delivery_log.get_delivery(self.session, notification, uuid)
+        again = delivery_log.replay(self.session, notification, delivery)
+        return NotificationDeliveryView(**_delivery(Entry(again, None)))
+
     def facts(self, notification: Notification) -> dict[str, Any]:
         return {
             "uuid": notification.uuid,
@@ -84,3 +157,18 @@ class Notifications(Resource):
             "event_config": notification.event_config,
             "number_of_failures": notification.number_of_failures,
         }
+
+
+def _delivery(entry: Entry) -> dict[str, Any]:
+    delivery, last = entry.delivery, entry.last
+    return {
+        "uuid": delivery.uuid,
+        "event": delivery.event,
+        "state": delivery.state,
+        "message_id": delivery.message_id,
+        "created": delivery.created_at,
+        "finished": delivery.finished_at,
+        "attempts": delivery.attempts,
+        "status": last.status if last else None,
+        "error": delivery.error,
+    }

@@ -7,7 +7,7 @@ from models.tables.brakes import Brake
 from models.tables.codes import OneTimeCode
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
-from models.tables.deliveries import Delivery
+from models.tables.deliveries import Delivery, DeliveryAttempt
 from models.tables.invitations import Invitation
 from models.tables.jobs import Build, Job
 from models.tables.labels import ManifestLabel
@@ -32,6 +32,7 @@ __all__ = [
     "Build",
     "Deleted",
     "Delivery",
+    "DeliveryAttempt",
     "Garbage",
     "InboundEvent",
     "Invitation",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from config.load import load_settings
@@ -18,6 +19,9 @@ from models.opening import open_database
 from models.queue import WakeUps, open_redis
 from models.session import Database
 from models.tables import Delivery
+from tests.factories.api import make_app, make_services
+from tests.factories.desk import Desk
+from tests.factories.world import make_world
 from tests.services import process
 from tests.services.process import Server, wait_until
 from tests.services.smtp import Smtp
@@ -75,3 +79,16 @@ def installation(tmp_path: Path, fresh_redis_url: str, smtp: Smtp) -> Iterator[I
         server.stop()
     database.dispose()
     redis.close()
+
+
+@pytest.fixture(scope="session")
+def app(one_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    settings = {"OUTBOUND_ALLOWED_PRIVATE_HOSTS": ["127.0.0.1"]}
+    return make_app(make_services(one_database, tmp_path_factory.mktemp("data"), **settings))
+
+
+@pytest.fixture
+def desk(app: Flask, database: Database) -> Desk:
+    with database.write() as session:
+        make_world(session)
+    return Desk(app)

@@ -89,7 +89,7 @@ def test_a_row_whose_worker_says_nothing_is_due_again_and_the_late_one_is_not_be
     assert (second.uuid, second.number) == (late.uuid, 2)
     with database.write() as session:
         assert not deliveries.succeed(session, late)
-        assert not deliveries.put_off(session, late, "too late")
+        assert deliveries.fail(session, late, "too late") is None
         assert deliveries.succeed(session, second)
 
 
@@ -109,13 +109,13 @@ def test_a_failed_attempt_is_repeated_after_growing_pauses_and_then_given_up(dat
         attempt = taken(database)
         assert attempt.number == number
         with database.write() as session:
-            assert deliveries.put_off(session, attempt, "the server is away")
+            assert deliveries.fail(session, attempt, "the server is away") == "waiting"
         assert take(database) is None
         waits = row(database).due_at - now()
         assert timedelta(seconds=pause - 2) < waits <= timedelta(seconds=pause)
         let_pass(database, timedelta(seconds=pause))
     with database.write() as session:
-        assert deliveries.put_off(session, attempt := taken_in(session), "the server is away")
+        assert deliveries.fail(session, attempt := taken_in(session), "the server is away") == "failed"
     assert attempt.number == len(PAUSES_S) + 1
     ended = row(database)
     assert (ended.state, ended.error, ended.encrypted_message) == ("failed", "the server is away", None)
@@ -138,7 +138,7 @@ def test_the_number_of_due_rows_is_counted_up_to_a_limit(database: Database) -> 
 def test_rows_that_ended_are_forgotten_in_time(database: Database) -> None:
     write_mail(database)
     with database.write() as session:
-        deliveries.give_up(session, taken_in(session), "no such mailbox")
+        assert deliveries.fail(session, taken_in(session), "no such mailbox", final=True) == "failed"
     for passed, left in ((timedelta(days=1), 1), (KEPT, 0)):
         let_pass(database, passed)
         with database.write() as session:
