@@ -13,7 +13,7 @@ from models import access, applications, users
 from models.access import Identity
 from models.errors import Forbidden, StaleLogin
 from models.session import Session
-from models.tables import OAuthApplication, Organization, Repository, Team, User
+from models.tables import Account, OAuthApplication, Organization, Repository, Team, User
 
 
 @dataclass(frozen=True)
@@ -186,3 +186,27 @@ def superuser_over_user(session: Session, caller: Identity, username: str) -> Us
     if not caller.superuser:
         raise caller.refuse()
     return users.get_user(session, username)
+
+
+@rule(scope="super:user", gives="account")
+def superuser_over_namespace(session: Session, caller: Identity, namespace: str) -> Account:
+    """Superusers of the installation, about a user or an organization."""
+    if not caller.superuser:
+        raise caller.refuse()
+    return access.get_namespace(session, namespace)
+
+
+@rule(scope="org:admin", gives="organization")
+def org_quota(session: Session, caller: Identity, orgname: str) -> Organization:
+    """Members of the organization, and superusers of the installation."""
+    if caller.superuser:
+        return access.get_organization(session, orgname)
+    return access.member_organization(session, caller, orgname)
+
+
+@rule(scope="super:user", gives="organization")
+def org_quota_admin(session: Session, caller: Identity, orgname: str) -> Organization:
+    """Superusers of the installation, about what an organization may use."""
+    if not caller.superuser:
+        raise caller.refuse()
+    return access.get_organization(session, orgname)

@@ -261,6 +261,13 @@ class RepositoryKeys(Group):
         description="How long what was just pushed is kept, in seconds, although nothing names it yet: blobs, and "
         "manifests pushed by digest.",
     )
+    FEATURE_QUOTA_MANAGEMENT: Flag = Field(
+        default=True, description="Quotas of namespaces count, and what they use is told."
+    )
+    FEATURE_EDIT_QUOTA: Flag = Field(default=True, description="Quotas are shown and set by the REST API.")
+    DEFAULT_SYSTEM_REJECT_QUOTA_BYTES: CountOrNone = Field(
+        default=0, description="Bytes that a namespace without a quota may use; 0: as many as it likes."
+    )
     FEATURE_SIGNING: Flag = Field(
         default=True, description="Repositories with trust enabled answer who signed their tags, as Quay's do."
     )

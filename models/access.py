@@ -82,6 +82,14 @@ def find_namespace(session: Session, name: str) -> Account | None:
     return session.scalar(select(Account).where(Account.name == name, Account.kind != "robot"))
 
 
+def get_namespace(session: Session, name: str) -> Account:
+    """The user or organization of that name; NotFound."""
+    namespace = find_namespace(session, name)
+    if namespace is None:
+        raise NotFound("Not Found")
+    return namespace
+
+
 def namespace_role(session: Session, caller: Identity, namespace: Account) -> TeamRole | None:
     """What the caller is in a namespace: its user and an organization's administrators are `admin`."""
     if caller.account_id is None:

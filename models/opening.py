@@ -16,4 +16,5 @@ def open_database(settings: Settings, *, on_wake: Callable[[str, str], None] | N
         pool_size=settings.DB_POOL_SIZE,
         connect_args=dict(settings.DB_CONNECTION_ARGS),
         on_wake=on_wake,
+        quota_default=settings.DEFAULT_SYSTEM_REJECT_QUOTA_BYTES if settings.FEATURE_QUOTA_MANAGEMENT else None,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, bindparam, delete, exists, func, select, text
+from sqlalchemy import Row, ScalarSelect, Select, bindparam, delete, exists, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.dialect import insert_new, insert_or_leave
@@ -26,6 +26,7 @@ from models.tables import (
     Quota,
     QuotaLimit,
     Repository,
+    RepositoryBlob,
 )
 from models.tables.quota import LimitKind
 
@@ -72,47 +73,87 @@ def claim_blobs(session: Session, namespace_id: int, sizes: dict[int, int]) -> i
 # SQLite does not say which table the columns of its subqueries are from.
 _COUNT = text(
     "UPDATE namespace_usage SET size = size + :change WHERE namespace_id = :namespace_id RETURNING size, ("
-    "SELECT min(quota.limit_bytes * quota_limit.threshold_percent / 100) FROM quota "
-    "JOIN quota_limit ON quota_limit.quota_id = quota.id "
-    "WHERE quota.namespace_id = :namespace_id AND quota_limit.kind = 'Reject') AS most"
+    "SELECT limit_bytes FROM quota WHERE namespace_id = :namespace_id) AS limit_bytes"
+)
+_LIMITS = (
+    select(QuotaLimit.kind, QuotaLimit.threshold_percent)
+    .join(Quota, Quota.id == QuotaLimit.quota_id)
+    .where(Quota.namespace_id == bindparam("namespace_id"))
+    .order_by(QuotaLimit.threshold_percent)
 )
 
 
-def charge(session: Session, namespace: Account, added: int) -> None:
-    """Count `added` bytes; QuotaExceeded if the namespace would use more than it may.
+@dataclass(frozen=True)
+class Limit:
+    """What happens above a share of a namespace's quota, and what the namespace uses at the moment."""
+
+    kind: LimitKind
+    threshold_percent: int
+    used_bytes: int
+    quota_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        return self.quota_bytes * self.threshold_percent // 100
+
+
+def charge(session: Session, namespace: Account, added: int) -> list[Limit]:
+    """Count `added` bytes; the warning limits that this passes. QuotaExceeded if it is more than the namespace may use.
 
     The last statement of a transaction: others that change the namespace wait until it ends.
     """
     if not added:
-        return
+        return []
     session.flush()
     values = {"namespace_id": namespace.id, "change": added}
     row = session.run(_COUNT, values).first()
     if row is None:
         insert_new(session, NamespaceUsage, [{"namespace_id": namespace.id, "size": 0}])
         row = session.run(_COUNT, values).one()
-    if row.most is not None and row.size > row.most:
-        raise QuotaExceeded(
-            f"{namespace.name} uses {row.size - added} of {row.most} bytes and this push adds {added}: "
-            "delete tags that are no longer needed, or ask for a larger quota"
-        )
+    passed = [each for each in _limits(session, namespace.id, row) if row.size > each.bytes]
+    for limit in passed:
+        if limit.kind == "Reject":
+            raise QuotaExceeded(
+                f"{namespace.name} uses {row.size - added} of {limit.bytes} bytes and this push adds {added}: "
+                "delete tags that are no longer needed, or ask for a larger quota"
+            )
+    return [limit for limit in passed if row.size - added <= limit.bytes]
 
 
 def ensure_room(session: Session, repository_id: int) -> None:
     """QuotaExceeded if the repository's namespace uses all it may already: an upload would be in vain."""
-    row = session.run(_room(), {"repository_id": repository_id}).first()
-    if row is not None and row.most is not None and row.size >= row.most:
-        raise QuotaExceeded(f"{row.name} uses {row.size} of {row.most} bytes: delete tags that are no longer needed")
+    if session.quota_default is None:
+        return
+    row = session.run(_room(everybody=bool(session.quota_default)), {"repository_id": repository_id}).first()
+    if row is None:
+        return
+    for limit in _limits(session, row.id, row):
+        if limit.kind == "Reject" and row.size >= limit.bytes:
+            raise QuotaExceeded(
+                f"{row.name} uses {row.size} of {limit.bytes} bytes: delete tags that are no longer needed"
+            )
+
+
+def _limits(session: Session, namespace_id: int, row: Row[Any]) -> list[Limit]:
+    """The limits that count for the namespace, lowest first. `row` has its `size`, and its `limit_bytes` if any."""
+    if session.quota_default is None:
+        return []
+    if row.limit_bytes is None:
+        everybodys = session.quota_default
+        return [Limit("Reject", 100, row.size, everybodys)] if everybodys else []
+    found = session.run(_LIMITS, {"namespace_id": namespace_id})
+    return [Limit(limit.kind, limit.threshold_percent, row.size, row.limit_bytes) for limit in found]
 
 
 @cache
-def _room() -> Select[Any, Any, Any]:
+def _room(*, everybody: bool) -> Select[Any, Any, Any, Any]:
+    """What the repository's namespace uses; of one without a quota only if `everybody` has a limit."""
     return (
-        select(Account.name, NamespaceUsage.size, threshold("Reject", Account.id).label("most"))
+        select(Account.id, Account.name, NamespaceUsage.size, Quota.limit_bytes)
         .select_from(Repository)
         .join(Account, Account.id == Repository.namespace_id)
-        .join(Quota, Quota.namespace_id == Account.id)
         .join(NamespaceUsage, NamespaceUsage.namespace_id == Account.id)
+        .join(Quota, Quota.namespace_id == Account.id, isouter=everybody)
         .where(Repository.id == bindparam("repository_id"))
     )
 
@@ -154,6 +195,21 @@ def sizes_of(session: Session, namespace_ids: Iterable[int]) -> dict[int, int]:
     ids = list(namespace_ids)
     query = select(NamespaceUsage.namespace_id, NamespaceUsage.size).where(NamespaceUsage.namespace_id.in_(ids))
     return dict.fromkeys(ids, 0) | {row.namespace_id: row.size for row in session.execute(query)}
+
+
+def repository_sizes(session: Session, repository_ids: Iterable[int]) -> dict[int, int]:
+    """The bytes of the distinct blobs that the manifests of each repository need."""
+    ids = list(repository_ids)
+    needed = exists().where(
+        ManifestBlob.repository_id == RepositoryBlob.repository_id, ManifestBlob.blob_id == RepositoryBlob.blob_id
+    )
+    query = (
+        select(RepositoryBlob.repository_id, func.sum(Blob.size))
+        .join(Blob, Blob.id == RepositoryBlob.blob_id)
+        .where(RepositoryBlob.repository_id.in_(ids), needed)
+        .group_by(RepositoryBlob.repository_id)
+    )
+    return dict.fromkeys(ids, 0) | {id_: int(size) for id_, size in session.execute(query)}
 
 
 def threshold(kind: LimitKind, namespace: InstrumentedAttribute[int] | int) -> ScalarSelect[Any]:

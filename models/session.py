@@ -35,11 +35,12 @@ T = TypeVar("T")
 
 
 class Session(orm.Session):
-    """A transaction, the vault its functions need, and the jobs to wake when it has committed."""
+    """A transaction, the vault and settings its functions need, and the jobs to wake when it has committed."""
 
-    def __init__(self, bind: Engine, vault: Vault) -> None:
+    def __init__(self, bind: Engine, vault: Vault, *, quota_default: int | None = 0) -> None:
         super().__init__(bind, expire_on_commit=False)
         self.vault = vault
+        self.quota_default = quota_default
         self.wakeups: list[tuple[str, str]] = []
 
     def run(self, statement: Executable, rows: dict[str, Any] | list[dict[str, Any]] | None = None) -> Result[Any]:
@@ -58,6 +59,7 @@ class Database:
     """The engine and how transactions on it begin.
 
     `on_wake` is called with (queue, job uuid) for each job enqueued by a transaction, after its commit.
+    `quota_default`: bytes that a namespace without a quota may use; 0: as many as it likes; None: no quota counts.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class Database:
         pool_size: int = 16,
         connect_args: dict[str, Any] | None = None,
         on_wake: Callable[[str, str], None] | None = None,
+        quota_default: int | None = 0,
     ) -> None:
         self.vault = vault
+        self.quota_default = quota_default
         self.on_wake = on_wake
         url = make_url(uri)
         self.is_sqlite = url.get_backend_name() == "sqlite"
@@ -88,13 +92,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that changes nothing: it is rolled back at the end."""
-        with Session(self.engine, self.vault) as session:
+        with Session(self.engine, self.vault, quota_default=self.quota_default) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that commits when the block ends. Never wait for anything but the database inside of it."""
-        with Session(self._writer, self.vault) as session:
+        with Session(self._writer, self.vault, quota_default=self.quota_default) as session:
             if self._turnstile:
                 with self._turnstile.held(), session.begin():
                     yield session

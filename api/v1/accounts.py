@@ -66,7 +66,7 @@ class OwnAccountChange(BrowserResource):
                 self.session, self.settings, self.services.superusers, user, changes["username"], actor=self.caller
             )
         headers = self.signed_in_again(user) if "password" in changes else {}
-        return Answer(show_account(self.session, self.caller, user), headers)
+        return Answer(show_account(self.session, self.caller, user, settings=self.settings), headers)
 
     @operation("deleteCurrentUser", allow=fresh(user_admin))
     def delete(self, user: User) -> Answer[None]:

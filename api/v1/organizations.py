@@ -6,6 +6,7 @@ from pydantic import Field
 
 from api.endpoint import Body, Resource, Section, View, operation
 from api.rules import fresh, org_admin, organization_shown, user_admin
+from api.v1.quota_views import WithQuota, namespace_quotas
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
 from models import organizations, teams
 from models.access import Identity, administers, namespace_role
@@ -58,7 +59,7 @@ class OrganizationView(View):
     is_member: bool
 
 
-class MembersOrganizationView(OrganizationView):
+class MembersOrganizationView(OrganizationView, WithQuota):
     """An organization as its members see it."""
 
     teams: dict[str, OrganizationTeam]
@@ -132,7 +133,8 @@ class SingleOrganization(Resource):
         if not everybody.is_member:
             return everybody
         shown = _teams(self.session, organization, self.caller.account_id, is_admin=everybody.is_admin)
-        members = MembersOrganizationView(**dict(everybody), teams=shown, ordered_teams=list(shown))
+        quota = namespace_quotas(self.session, self.settings, [organization])[organization.id]
+        members = MembersOrganizationView(**dict(everybody), **dict(quota), teams=shown, ordered_teams=list(shown))
         return administrators_view(organization, members) if everybody.is_admin else members
 
 

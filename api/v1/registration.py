@@ -62,7 +62,7 @@ class Registration(BrowserResource):
                 return Answer(AwaitingView())
             caller = self.services.superusers.identify(user).at(request.remote_addr)
             cookie = signin.admit_user(session, self.settings, user, self.browser(), actor=caller)
-            return Answer(show_account(session, caller, user), self.session_headers(cookie))
+            return Answer(show_account(session, caller, user, settings=self.settings), self.session_headers(cookie))
 
 
 @first.at("/user/initialize")

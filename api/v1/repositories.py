@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field
 from api.endpoint import Body, Query, Resource, Section, View, operation
 from api.rules import repo_admin, repo_create, repo_read, repo_write, repository_list
 from api.v1.paging import next_page, page_start
+from api.v1.quota_views import RepositoryQuotaReport, repository_reports
 from api.v1.tags import image_of, moment, tag_end
 from api.v1.views import Moment, Sparse, SuccessView
 from models import activity, repositories, stars, tags
@@ -73,6 +74,7 @@ class ListedRepository(View):
     state: str
     is_starred: Sparse[bool] = None
     popularity: Sparse[float] = None
+    quota_report: Sparse[RepositoryQuotaReport] = None
 
 
 class DatedRepository(ListedRepository):
@@ -126,6 +128,7 @@ class RepositoryView(View):
     can_write: bool
     can_admin: bool
     stats: Sparse[list[DayView]] = None
+    quota_report: Sparse[RepositoryQuotaReport] = None
 
 
 @section.at("/repository")
@@ -169,6 +172,7 @@ class Repositories(Resource):
         starred = stars.starred_among(self.session, self.caller, ids)
         popular = activity.popularity(self.session, ids) if query.popularity else {}
         changed = repositories.last_modified(self.session, ids) if query.last_modified else {}
+        reports = repository_reports(self.session, self.settings, page)
 
         def facts(repository: Repository) -> dict[str, Any]:
             return {
@@ -179,6 +183,7 @@ class Repositories(Resource):
                 "state": repository.state,
                 "is_starred": None if self.caller.is_anonymous else repository.id in starred,
                 "popularity": popular.get(repository.id, 0.0) if query.popularity else None,
+                "quota_report": reports.get(repository.id),
             }
 
         if not query.last_modified:
@@ -208,6 +213,7 @@ class SingleRepository(Resource):
             can_write=may(session, caller, repository, "write"),
             can_admin=may(session, caller, repository, "admin"),
             stats=self.stats_of(repository) if query.include_stats else None,
+            quota_report=repository_reports(session, self.settings, [repository]).get(repository.id),
         )
 
     @operation("updateRepo", allow=repo_write)

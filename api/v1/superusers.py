@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 from api.endpoint import Body, Query, Resource, Section, View, operation
 from api.rules import fresh, superuser, superuser_over_user
 from api.v1.paging import next_page, page_start
+from api.v1.quota_views import WithQuota, namespace_quotas
 from api.v1.views import AvatarView, Sparse, avatar_of
 from models import registration, users
 from models.client_keys import seal_client_key
@@ -40,7 +41,7 @@ class UserChange(Body):
     enabled: bool | None = Field(None, description="Whether the user, its tokens and its robots are let in")
 
 
-class InstallUser(View):
+class InstallUser(WithQuota):
     kind: Literal["user"] = "user"
     name: str
     username: str
@@ -68,17 +69,22 @@ class CreatedUser(View):
 
 
 class _Users(Resource):
-    def show(self, user: User, *, new_password: bool = False) -> InstallUser:
-        return InstallUser(
-            name=user.name,
-            username=user.name,
-            email=user.email,
-            verified=user.verified,
-            avatar=avatar_of(user),
-            super_user=self.services.superusers.identify(user).superuser,
-            enabled=user.enabled,
-            encrypted_password=seal_client_key(self.session.vault, user) if new_password else None,
-        )
+    def show(self, *users: User, new_password: bool = False) -> list[InstallUser]:
+        quotas = namespace_quotas(self.session, self.settings, users)
+        return [
+            InstallUser(
+                name=user.name,
+                username=user.name,
+                email=user.email,
+                verified=user.verified,
+                avatar=avatar_of(user),
+                super_user=self.services.superusers.identify(user).superuser,
+                enabled=user.enabled,
+                encrypted_password=seal_client_key(self.session.vault, user) if new_password else None,
+                **dict(quotas[user.id]),
+            )
+            for user in users
+        ]
 
 
 @section.at("/superuser/users/")
@@ -92,7 +98,7 @@ class InstallationUsers(_Users):
         found = users.list_users(self.session, after=after, limit=limit + 1, disabled=query.disabled)
         page = found[:limit]
         more = next_page(self.settings, page[-1].id, bound) if len(found) > limit else None
-        return InstallUsers(users=[self.show(user) for user in page], next_page=more)
+        return InstallUsers(users=self.show(*page), next_page=more)
 
     @operation("createInstallUser", allow=fresh(superuser))
     def post(self, body: NewUser) -> CreatedUser:
@@ -110,7 +116,7 @@ class InstallationUser(_Users):
     @operation("getInstallUser", allow=fresh(superuser_over_user))
     def get(self, user: User) -> InstallUser:
         """Returns information about the specified user."""
-        return self.show(user)
+        return self.show(user)[0]
 
     @operation("changeInstallUser", allow=fresh(superuser_over_user))
     def put(self, user: User, body: UserChange) -> InstallUser:
@@ -123,7 +129,7 @@ class InstallationUser(_Users):
             enabled=body.enabled,
             actor=self.caller,
         )
-        return self.show(user, new_password=body.password is not None)
+        return self.show(user, new_password=body.password is not None)[0]
 
     @operation("deleteInstallUser", allow=fresh(superuser_over_user))
     def delete(self, user: User) -> None:

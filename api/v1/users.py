@@ -6,7 +6,9 @@ from pydantic import Field
 
 from api.endpoint import Resource, Section, View, operation
 from api.rules import user_read, visitor
+from api.v1.quota_views import WithQuota, namespace_quotas
 from api.v1.views import AvatarView, Sparse, avatar_of
+from config.settings import Settings
 from models import users
 from models.access import TEAM_RANK, Identity
 from models.session import Session
@@ -46,7 +48,7 @@ class UserView(View):
     super_user: Sparse[bool] = None
 
 
-class OwnUserView(UserView):
+class OwnUserView(UserView, WithQuota):
     logins: list[Any] = Field(description="External accounts that are attached to this one")
     invoice_email: bool
     invoice_email_address: str | None
@@ -66,10 +68,10 @@ class OwnAccount(Resource):
     @operation("getLoggedInUser", allow=user_read)
     def get(self, user: User) -> UserView | OwnUserView:
         """Get user information for the authenticated user."""
-        return show_account(self.session, self.caller, user)
+        return show_account(self.session, self.caller, user, settings=self.settings)
 
 
-def show_account(session: Session, caller: Identity, user: User) -> UserView | OwnUserView:
+def show_account(session: Session, caller: Identity, user: User, *, settings: Settings) -> UserView | OwnUserView:
     """The user's account as the caller, who is the user, may see it."""
     shown: dict[str, Any] = {
         "username": user.name,
@@ -85,8 +87,14 @@ def show_account(session: Session, caller: Identity, user: User) -> UserView | O
     if not caller.may_use("user:admin"):
         return UserView.model_validate(shown)
     own = {name: getattr(user, name) for name in _OWN}
+    quota = dict(namespace_quotas(session, settings, [user])[user.id])
     return OwnUserView(
-        **shown, **own, logins=[], prompts=user.prompts or [], has_password_set=user.password_hash is not None
+        **shown,
+        **own,
+        **quota,
+        logins=[],
+        prompts=user.prompts or [],
+        has_password_set=user.password_hash is not None,
     )
 
 

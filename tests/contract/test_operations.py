@@ -11,6 +11,15 @@ import pytest
 
 FACTS = json.loads(Path(__file__).with_name("operations.json").read_text())
 SCOPE_DIFFERS = {
+    **dict.fromkeys(
+        (  # Quay names none and demands membership
+            "listOrganizationQuota",
+            "getOrganizationQuota",
+            "listOrganizationQuotaLimit",
+            "getOrganizationQuotaLimit",
+        ),
+        "org:admin",
+    ),
     "resetOrganizationApplicationClientSecret": "org:admin",  # Quay names none and demands it
     "getOrgRobotPermissions": "org:admin",  # the robots of an organization are its administrators' affair
     "getOrganizationTeamPermissions": "org:admin",  # Quay names none and demands it

@@ -256,8 +256,8 @@ def test_a_push_of_what_is_being_given_back_is_counted(pusher: Pusher) -> None:
 def test_of_two_pushes_that_together_pass_the_limit_one_is_refused(pusher: Pusher) -> None:
     with pusher.services.database.write() as session:
         acme = session.scalars(select(Organization)).one()
-        create_quota(session, acme, 100, actor=pusher.actor)
-        create_limit(session, acme, "Reject", 100, actor=pusher.actor)
+        quota = create_quota(session, acme, 100, actor=pusher.actor)
+        create_limit(session, acme, quota, "Reject", 100, actor=pusher.actor)
         assert session.query(Quota).count() == 1
     pusher.blob(b"x" * 60)
     with holding(pusher, store(pusher, [b"x" * 60])):

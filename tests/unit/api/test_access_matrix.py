@@ -40,6 +40,9 @@ ADMITTED = {
     "team_admin": ADMINS,
     "superuser": {"root", "almighty"},
     "superuser_over_user": {"root", "almighty"},
+    "superuser_over_namespace": {"root", "almighty"},
+    "org_quota": ADMINS | {"root", "member", "creator"},
+    "org_quota_admin": {"root", "almighty"},
 }
 VALUES = {
     "access_token_uuid": "no-such-token",
@@ -59,6 +62,9 @@ VALUES = {
     "image_id": "0" * 64,
     "imageid": "0" * 64,
     "labelid": "no-such-label",
+    "limit_id": "1",
+    "namespace": ORGANIZATION,
+    "quota_id": "1",
     "delivery_uuid": "no-such-delivery",
     "field_name": "refs",
     "tag": "latest",

@@ -63,8 +63,8 @@ def test_a_push_that_is_refused_is_not_told(pusher: Pusher) -> None:
     listen(pusher)
     with pusher.services.database.write() as session:
         acme = session.scalars(select(Organization).where(Organization.name == "acme")).one()
-        create_quota(session, acme, 1, actor=pusher.actor)
-        create_limit(session, acme, "Reject", 100, actor=pusher.actor)
+        quota = create_quota(session, acme, 1, actor=pusher.actor)
+        create_limit(session, acme, quota, "Reject", 100, actor=pusher.actor)
     with pytest.raises(QuotaExceeded):
         pusher.image("v1", b"too large")
     assert messages(pusher) == []

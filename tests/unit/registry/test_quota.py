@@ -1,6 +1,7 @@
 """What a namespace uses is exact, and a push that would pass its limit changes nothing."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import delete, select, update
 
 from models.access import Identity
 from models.errors import Conflict, Invalid, NotFound, QuotaExceeded
-from models.quota import Usage, get_usage, sizes_of
+from models.quota import Usage, charge, get_usage, repository_sizes, sizes_of
 from models.quota_audit import audit_usage, repair_usage
 from models.quota_limits import (
     change_limit,
@@ -16,14 +17,18 @@ from models.quota_limits import (
     create_limit,
     create_quota,
     get_quota,
+    human_size,
     list_limits,
+    parse_size,
     remove_limit,
     remove_quota,
 )
-from models.session import Session
+from models.session import Database, Session
 from models.tables import Account, LogEntry, Manifest, ManifestBlob, NamespaceBlob, NamespaceUsage, Organization
+from models.vault import Vault
 from registry.collection.terms import Terms
 from registry.gc import collect
+from tests.factories.database import KEY
 from tests.factories.pusher import Pusher, age
 from tests.unit.registry.conftest import Registry, image
 
@@ -41,9 +46,9 @@ def usage(pusher: Pusher, name: str = "acme") -> Usage:
 
 def limit(pusher: Pusher, limit_bytes: int, **percents: int) -> None:
     with pusher.services.database.write() as session:
-        create_quota(session, acme(session), limit_bytes, actor=pusher.actor)
+        quota = create_quota(session, acme(session), limit_bytes, actor=pusher.actor)
         for kind, percent in percents.items():
-            create_limit(session, acme(session), kind, percent, actor=pusher.actor)
+            create_limit(session, acme(session), quota, kind, percent, actor=pusher.actor)
 
 
 def drifts(pusher: Pusher) -> list[int]:
@@ -128,8 +133,8 @@ def test_the_registry_answers_denied_with_the_bytes(registry: Registry) -> None:
     registry.push_image("v1", note="first")
     with registry.services.database.write() as session:
         actor = Identity(name="somebody")
-        create_quota(session, acme(session), 20, actor=actor)
-        create_limit(session, acme(session), "Reject", 100, actor=actor)
+        quota = create_quota(session, acme(session), 20, actor=actor)
+        create_limit(session, acme(session), quota, "Reject", 100, actor=actor)
     config, layer = registry.push_blob(b"{}second"), registry.push_blob(b"x" * 50)
     answer = registry.put_manifest("v2", image(config, 8, layer, 50))
     assert answer.status_code == 403
@@ -169,21 +174,19 @@ def test_quotas_and_limits_are_kept_in_order(pusher: Pusher) -> None:
         quota = create_quota(session, namespace, 1000, actor=actor)
         with pytest.raises(Conflict, match="has a quota already"):
             create_quota(session, namespace, 1000, actor=actor)
-        change_quota(session, namespace, 2000, actor=actor)
-        reject = create_limit(session, namespace, "Reject", 90, actor=actor)
-        warning = create_limit(session, namespace, "Warning", 70, actor=actor)
+        change_quota(session, namespace, quota, 2000, actor=actor)
+        reject = create_limit(session, namespace, quota, "Reject", 90, actor=actor)
+        warning = create_limit(session, namespace, quota, "Warning", 70, actor=actor)
         with pytest.raises(Conflict, match="Warning limit at 70 percent"):
-            create_limit(session, namespace, "Warning", 70, actor=actor)
-        change_limit(session, namespace, warning.id, "Warning", 80, actor=actor)
+            create_limit(session, namespace, quota, "Warning", 70, actor=actor)
+        change_limit(session, namespace, warning, threshold_percent=80, actor=actor)
         assert [(one.kind, one.threshold_percent) for one in list_limits(session, quota)] == [
             ("Warning", 80),
             ("Reject", 90),
         ]
         assert get_usage(session, namespace).reject_at == 1800
-        remove_limit(session, namespace, reject.id, actor=actor)
-        with pytest.raises(NotFound):
-            remove_limit(session, namespace, reject.id, actor=actor)
-        remove_quota(session, namespace, actor=actor)
+        remove_limit(session, namespace, reject, actor=actor)
+        remove_quota(session, namespace, quota, actor=actor)
         session.flush()
         kinds = session.scalars(select(LogEntry.kind).where(LogEntry.kind.contains("quota")).order_by(LogEntry.id))
         assert list(kinds) == [
@@ -202,8 +205,93 @@ def test_what_makes_no_sense_is_refused(pusher: Pusher) -> None:
         namespace, actor = acme(session), pusher.actor
         with pytest.raises(Invalid, match="limit_bytes"):
             create_quota(session, namespace, 0, actor=actor)
-        create_quota(session, namespace, 1000, actor=actor)
+        quota = create_quota(session, namespace, 1000, actor=actor)
         with pytest.raises(Invalid, match="threshold_percent"):
-            create_limit(session, namespace, "Reject", 101, actor=actor)
+            create_limit(session, namespace, quota, "Reject", 101, actor=actor)
         with pytest.raises(Invalid, match="type"):
-            create_limit(session, namespace, "Perhaps", 50, actor=actor)
+            create_limit(session, namespace, quota, "Perhaps", 50, actor=actor)
+
+
+def with_default(pusher: Pusher, size: int | None) -> Pusher:
+    """The same pusher in an installation where a namespace without a quota may use so much."""
+    url = str(pusher.services.database.engine.url)
+    return replace(pusher, services=replace(pusher.services, database=Database(url, Vault([KEY]), quota_default=size)))
+
+
+def test_a_namespace_without_a_quota_has_the_one_of_everybody(pusher: Pusher) -> None:
+    small = with_default(pusher, 150)
+    small.image("v1", LAYER)
+    with pytest.raises(QuotaExceeded, match="acme uses 102 of 150 bytes and this push adds 100"):
+        small.image("v2", LAYER, b"y" * 100)
+    small.image("v2", LAYER, b"y" * 48)
+    with pytest.raises(QuotaExceeded, match="acme uses 150 of 150 bytes"):
+        small.blob(b"more")
+    limit(pusher, 1)  # a quota of its own, that only tells
+    small.image("v3", LAYER, b"y" * 100)
+    small.services.database.dispose()
+
+
+def test_where_quotas_do_not_count_nothing_is_refused_and_all_is_counted(pusher: Pusher) -> None:
+    limit(pusher, 10, Reject=100)
+    unlimited = with_default(pusher, None)
+    unlimited.image("v1", LAYER)
+    unlimited.blob(b"more")
+    assert usage(unlimited).bytes == len(LAYER) + 2
+    assert drifts(unlimited) == []
+    unlimited.services.database.dispose()
+
+
+def test_a_push_tells_which_warnings_it_passes(pusher: Pusher) -> None:
+    limit(pusher, 200, Warning=50, Reject=100)
+    with pusher.services.database.write() as session:
+        quota = get_quota(session, acme(session))
+        create_limit(session, acme(session), quota, "Warning", 75, actor=pusher.actor)
+        passed = [
+            [(one.threshold_percent, one.used_bytes, one.quota_bytes) for one in charge(session, acme(session), added)]
+            for added in (100, 1, 49, 50)
+        ]
+    assert passed == [[], [(50, 101, 200)], [], [(75, 200, 200)]]
+
+
+def test_what_a_repository_needs_is_counted_once(pusher: Pusher) -> None:
+    other = pusher.at("acme/other")
+    pusher.image("v1", LAYER, b"one")
+    pusher.image("v2", LAYER)
+    pusher.blob(b"in no manifest")
+    other.image("v1", LAYER)
+    with pusher.services.database.read() as session:
+        found = repository_sizes(session, [pusher.repository_id(), other.repository_id(), 999])
+    assert list(found.values()) == [len(LAYER) + 3 + 2, len(LAYER) + 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("10", 10),
+        ("10B", 10),
+        ("1 KiB", 1024),
+        ("1Ki", 1024),
+        ("1K", 1000),
+        ("2KB", 2000),
+        ("3 GiB", 3 << 30),
+        ("1T", 10**12),
+    ],
+)
+def test_a_size_is_a_number_and_a_unit(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "1.5 GiB", "-1", "1 gib", "1  GiB", "GiB", "1iB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match="limit: expected a whole number and a unit"):
+        parse_size(text)
+
+
+def test_sizes_are_told_to_people() -> None:
+    assert [human_size(size) for size in (0, 1023, 1024, 5 << 30, 1 << 53)] == [
+        "0.0 Byte",
+        "1023.0 Byte",
+        "1.0 KiB",
+        "5.0 GiB",
+        "8.0 PiB",
+    ]

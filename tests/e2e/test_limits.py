@@ -1,0 +1,66 @@
+"""What an administrator sets by REST, a push feels at once: quotas, tokens, states."""
+
+from tests.e2e.clients.http import call
+from tests.e2e.clients.people import Person
+from tests.e2e.clients.registry import Registry, config_of, manifest_of
+from tests.e2e.clients.rest import Rest
+from tests.services.drydock import Drydock
+
+
+def test_a_push_beyond_the_quota_is_denied_until_there_is_room(
+    drydock: Drydock, alice: Person, repository: str
+) -> None:
+    operator = Rest(drydock.url, drydock.token("admin", "super:user org:admin"))
+    organization = f"quota-{repository.rpartition('-')[2]}"
+    alice.rest.post("/organization/", {"name": organization, "email": f"{organization}@example.com"})
+    quota = f"/organization/{organization}/quota"
+    operator.post(quota, {"limit": "1 KiB"})
+    quota += f"/{operator.get(quota)[0]['id']}"
+    operator.post(f"{quota}/limit", {"type": "Reject", "threshold_percent": 100})
+    name = f"{organization}/image"
+    alice.registry.push_image(name, "small", b"a" * 100)
+
+    layer, config = b"b" * 1000, config_of("amd64", b"b" * 1000)
+    for content in (layer, config):
+        alice.registry.put_blob(name, content)
+    headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+    manifest = manifest_of(config, layer)
+    refused = alice.registry.call("PUT", name, "manifests/large", headers=headers, body=manifest).expect(403)
+
+    assert refused.json["errors"][0]["code"] == "DENIED"
+    used = alice.rest.get(f"/organization/{organization}")["quota_report"]["quota_bytes"]
+    assert 100 < used < 1024
+    assert alice.rest.get(f"/repository/{name}")["quota_report"] == {"quota_bytes": used, "configured_quota": 1024}
+    operator.put(quota, {"limit": "10 KiB"})
+    alice.registry.put_manifest(name, "large", manifest)
+    alice.registry.check_image(name, "large")
+
+
+def test_a_repository_token_opens_its_repository_as_far_as_its_role_goes(
+    drydock: Drydock, alice: Person, repository: str
+) -> None:
+    alice.registry.push_image(repository, "1", b"a layer")
+    tokens = f"/repository/{repository}/tokens/"
+    code = alice.rest.post(tokens, {"friendlyName": "ci"})["code"]
+
+    reader = Registry(drydock.url, ("$token", code))
+    reader.check_image(repository, "1")
+    reader.call("POST", repository, "blobs/uploads/").expect(403)
+
+    alice.rest.put(f"{tokens}{code}", {"role": "write"})
+    Registry(drydock.url, ("$token", code)).push_image(repository, "2", b"another layer")
+    alice.rest.call("DELETE", f"{tokens}{code}").expect(204)
+    credentials = Registry(drydock.url, ("$token", code)).credentials()
+    call("GET", f"{drydock.url}/v2/auth?service=drydock", headers=credentials).expect(401)
+
+
+def test_a_read_only_repository_takes_no_push(alice: Person, repository: str) -> None:
+    alice.registry.push_image(repository, "1", b"a layer")
+    alice.rest.put(f"/repository/{repository}/changestate", {"state": "READ_ONLY"})
+
+    alice.registry.call("POST", repository, "blobs/uploads/").expect(405)
+    alice.registry.call("DELETE", repository, "manifests/1").expect(405)
+    alice.registry.check_image(repository, "1")
+
+    alice.rest.put(f"/repository/{repository}/changestate", {"state": "NORMAL"})
+    alice.registry.push_image(repository, "2", b"another layer")

@@ -1,0 +1,33 @@
+"""The surface as a whole: each section is served once, and what is switched off is not served at all."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from api import v1
+from registry.services import Services
+from tests.factories.api import Api, make_app
+
+
+def test_no_operation_is_served_twice() -> None:
+    names = Counter(row.operation for row in v1.access_table())
+    assert [name for name, number in names.items() if number > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("feature", "operations"),
+    [
+        ("FEATURE_BUILD_SUPPORT", {"getRepoBuilds", "listBuildTriggers"}),
+        ("FEATURE_EDIT_QUOTA", {"listUserQuota", "listUserQuotaSuperUser"}),
+        ("FEATURE_QUOTA_MANAGEMENT", {"listUserQuota", "listUserQuotaSuperUser"}),
+        ("FEATURE_SIGNING", {"getRepoSignatures"}),
+    ],
+)
+def test_what_is_switched_off_is_not_there(services: Services, feature: str, operations: set[str]) -> None:
+    def served(services: Services) -> set[str]:
+        paths = Api(make_app(services)).get("/discovery").body["paths"]
+        return {op["operationId"] for path in paths.values() for verb, op in path.items() if verb != "parameters"}
+
+    assert operations <= served(services)
+    assert not operations & served(replace(services, settings=services.settings.model_copy(update={feature: False})))
