@@ -18,8 +18,30 @@ from config.settings import Settings
 from registry import v2
 from registry.services import open_services
 from registry.v2.errors import answer_http
-from web import applications, health, invitations, metrics, oauth, organizations, pages, recovery, signin
+from web import (
+    applications,
+    health,
+    invitations,
+    metrics,
+    oauth,
+    organizations,
+    pages,
+    recovery,
+    repository_emails,
+    signin,
+)
 
+_PAGES = (
+    applications,
+    health,
+    invitations,
+    metrics,
+    organizations,
+    pages,
+    recovery,
+    repository_emails,
+    signin,
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -37,7 +59,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if services.settings.FEATURE_BUILD_SUPPORT:
         app.register_blueprint(webhooks.blueprint())
     v2.mount(app, services)
-    for part in (applications, health, invitations, metrics, organizations, pages, recovery, signin):
+    for part in _PAGES:
         app.register_blueprint(part.blueprint(services))
     oauth.mount(app, services)
     app.wsgi_app = with_bodies(app.wsgi_app)  # type: ignore[assignment, method-assign]

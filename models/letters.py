@@ -1,11 +1,11 @@
-"""The mails about a person's account: their words, and where their links lead."""
+"""The mails that ask or tell a person something: their words, and where their links lead."""
 
 from urllib.parse import urlencode
 
 from config.settings import Settings
 from models import mail
 from models.session import Session
-from models.tables import Organization, User
+from models.tables import Organization, Repository, User
 
 
 def confirm_address(session: Session, settings: Settings, user: User, code: str, *, to: str) -> None:
@@ -70,6 +70,21 @@ def address_changed(session: Session, settings: Settings, user: User, *, to: str
         "Your e-mail address was changed",
         f"The e-mail address of the account {user.name} was changed; mail goes to the new one from now on.",
         "If it was not you, please write to whoever runs this registry.",
+    )
+
+
+def agree_to_notifications(
+    session: Session, settings: Settings, repository: Repository, code: str, *, to: str, asked_by: str
+) -> None:
+    """Ask whoever reads the address whether notifications of the repository may come there."""
+    _send(
+        session,
+        settings,
+        to,
+        "May we write to you about a repository?",
+        f"{asked_by} would like notifications of the repository {repository.path} to be sent to this address.",
+        f"If you want them, open within a week:\n\n  {_link(settings, '/authrepoemail', code)}",
+        "If you do not, do nothing: without your consent nothing is sent.",
     )
 
 
