@@ -1,8 +1,9 @@
 """Gunicorn's threaded worker, with a short way for the requests that make up nearly all of a registry's traffic.
 
 A kept-alive connection that becomes readable wakes the worker's main thread. If what it holds is one complete, plain
-GET or HEAD that `registry.v2.hot` can answer, the answer is written right there: no thread, no parser, no framework.
-Everything else takes gunicorn's own way, with the bytes still unread in the socket.
+request that `registry.v2.hot` can answer, the answer is written right there: no thread, no parser, no framework. Small
+PUTs go to one thread that waits for the disk and the database, many at a time (`cli.push_thread`), and come back to be
+answered. Everything else takes gunicorn's own way, which starts with the bytes that were read here.
 """
 
 import logging
@@ -10,26 +11,41 @@ import re
 import socket
 import time
 import uuid
+from concurrent.futures import Future
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from cli.access_log import write_line
 from cli.logs import request_id
+from cli.plain_http import END, parse_head, serialize
+from cli.push_thread import Pushed, PushThread
 from registry.v2.hot import HotAnswer, HotPath, HotRequest
+from registry.v2.hot_pushes import SMALL, HotPushes
 
 log = logging.getLogger(__name__)
 
-LONGEST_HEAD = 16 << 10
+LONGEST = (16 << 10) + SMALL
+"""Bytes of a request that is looked at here."""
 HEAD_S = 10.0
 """How long a client may take for a request's line and headers; it holds a thread meanwhile, be it byte by byte."""
-_LINE = re.compile(rb"(GET|HEAD) (/v2/[A-Za-z0-9._:/+-]*)(?:\?([A-Za-z0-9._:/=&%+-]*))? HTTP/1\.1")
-_HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*")
+BODY_S = 2.0
+"""How long a small body may take before a thread waits for it."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
-# A request with one of these is not a plain one.
-_UNUSUAL = frozenset({"content-length", "transfer-encoding", "expect", "upgrade", "trailer", "te", "range"})
+
+
+_KEPT: Future[bool] = Future()  # how gunicorn is told that a connection goes on
+_KEPT.set_result(True)
+
+
+class _Begun(NamedTuple):
+    """A request whose body is still on its way: what has been received, and since when."""
+
+    request: HotRequest
+    received: bytes
+    since: float
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -40,12 +56,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         self._heads: dict[TConn, float] = {}  # whose head a thread is reading, and until when it may
+        self._begun: dict[TConn, _Begun] = {}
         super().init_process()
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
         registry = self.wsgi.extensions["drydock.registry"]
         self.hot = HotPath(registry)
+        self._pushes = HotPushes(registry)
+        self._push_thread = PushThread(self._pushes, lambda done: self.method_queue.defer(self._finish, done))
         self.proxies = registry.services.settings.TRUSTED_PROXIES
         self._registry = registry
 
@@ -68,70 +87,97 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return super().handle_request(req, conn)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """At least once a second, in the main thread: end the heads that take too long."""
+        """At least once a second, in the main thread: end the heads that take too long, give up waiting for bodies."""
         super().wait_for_and_dispatch_events(timeout)
         now = time.monotonic()
+        for conn, begun in list(self._begun.items()):
+            if now >= begun.since + BODY_S:
+                self._give_back(conn, self._begun.pop(conn).received)
         for conn, until in list(self._heads.items()):
             if now >= until:
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)  # its thread reads the end, and closes
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        """Answer in place if that is possible; else as gunicorn does."""
-        if not self._answered(conn):
-            super().on_client_socket_readable(conn, client)
+        """Take the short way if that is possible; else gunicorn's."""
+        begun = self._begun.pop(conn, None)
+        more = _received(client)
+        received = begun.received + more if begun else more
+        request = begun.request if begun else self._parsed(conn, received)
+        since = begun.since if begun else time.monotonic()
+        if not more or request is None or not self._taken(conn, _Begun(request, received, since)):
+            self._give_back(conn, received)
 
-    def _answered(self, conn: TConn) -> bool:
-        if self.hot is None or not self.alive or conn.is_http2:
+    def _parsed(self, conn: TConn, received: bytes) -> HotRequest | None:
+        head, end, _ = received.partition(END)
+        plain = end and self.hot is not None and self.alive and not conn.is_http2
+        return parse_head(head, conn.client[0], self.proxies) if plain else None
+
+    def _taken(self, conn: TConn, begun: _Begun) -> bool:
+        """Whether the request is answered, or will be when the rest of it has come, or when the thread is done."""
+        request, received, _ = begun
+        size = received.index(END) + len(END) + request.length
+        is_push = self._pushes.takes(request)
+        if len(received) > size or (request.length and not is_push):
             return False
+        if len(received) < size:
+            self._begun[conn] = begun
+            self._keep(conn)
+            return True
+        return self._pushed(conn, request, received) if is_push else self._answered(conn, request)
+
+    def _pushed(self, conn: TConn, request: HotRequest, received: bytes) -> bool:
+        self._release(conn)
+        body = received[len(received) - request.length :]
+        self._push_thread.put(Pushed(conn, replace(request, body=body), received, time.perf_counter()))
+        return True
+
+    def _give_back(self, conn: TConn, received: bytes) -> None:
+        """Let gunicorn go on, after what was received."""
+        conn.parser.unreader.unread(received)
+        super().on_client_socket_readable(conn, conn.sock)
+
+    def _answered(self, conn: TConn, request: HotRequest) -> bool:
         began = time.perf_counter()
         try:
-            head = conn.sock.recv(LONGEST_HEAD, socket.MSG_PEEK)
-        except OSError:
-            return False
-        request = parse_head(head, conn.client[0], self.proxies) if head else None
-        try:
-            answer = self.hot.answer(request) if request else None
+            answer = self.hot.answer(request) if self.hot else None
         except Exception:  # a defect: the views try, and this process, which serves others, lives on
             log.exception("the hot path failed")
             return False
-        if request is None or answer is None:
+        if answer is None:
             return False
-        conn.sock.recv(len(head))
-        self._send(conn, request, answer)
-        write_line(
-            method=request.method,
-            path=request.path,
-            status=200,
-            seconds=time.perf_counter() - began,
-            size=len(answer.body),
-            user=answer.user,
-            ip=request.ip,
-            agent=request.headers.get("user-agent", ""),
-        )
+        if left := _send(conn, request, answer, began):
+            self._release(conn)
+            self._send_rest(conn, left)
+        else:
+            self._keep(conn)
         return True
 
-    def _send(self, conn: TConn, request: HotRequest, answer: HotAnswer) -> None:
-        given = request.headers.get("x-request-id", "")
-        request_id.set(given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
-        data = _serialize(answer, request_id.get())
-        try:
-            sent = conn.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            sent = len(data)  # the client is gone; the poller will find that out
-        if sent == len(data):
-            self.keepalived_conns.remove(conn)
-            conn.set_timeout()
-            self.keepalived_conns.append(conn)
-        else:
-            self._send_rest(conn, data[sent:])
+    def _finish(self, pushes: list[Pushed]) -> None:
+        """Answer what the thread has done."""
+        for push in pushes:
+            conn = push.connection
+            if push.answer is None:
+                conn.parser.unreader.unread(push.received)
+                self.enqueue_req(conn)
+            elif left := _send(conn, push.request, push.answer, push.began):
+                self._send_rest(conn, left)
+            else:
+                self.finish_request(conn, _KEPT)
+
+    def _keep(self, conn: TConn) -> None:
+        """Count the connection's time from now on."""
+        self.keepalived_conns.remove(conn)
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+
+    def _release(self, conn: TConn) -> None:
+        """Look at the connection no more; somebody else will finish its request."""
+        self.poller.unregister(conn.sock)
+        self.keepalived_conns.remove(conn)
 
     def _send_rest(self, conn: TConn, data: bytes) -> None:
         """Let a thread wait for a client that takes its answer slowly."""
-        self.poller.unregister(conn.sock)
-        self.keepalived_conns.remove(conn)
 
         def send() -> bool:
             conn.sock.setblocking(True)
@@ -142,53 +188,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         pending.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
 
-def parse_head(head: bytes, ip: str, proxies: int) -> HotRequest | None:
-    """The request, if the bytes are exactly one plain GET or HEAD; None for anything else, however slightly."""
-    if not head.endswith(b"\r\n\r\n") or head.count(b"\r\n\r\n") != 1:
-        return None
-    first, *lines = head[:-4].split(b"\r\n")
-    line = _LINE.fullmatch(first)
-    if line is None:
-        return None
-    headers: dict[str, str] = {}
-    for text in lines:
-        header = _HEADER.fullmatch(text)
-        if header is None:
-            return None
-        name = header[1].decode().lower()
-        if name in headers or name in _UNUSUAL:
-            return None
-        headers[name] = header[2].decode()
-    if "host" not in headers or headers.get("connection", "keep-alive").lower() != "keep-alive":
-        return None
-    if proxies:
-        forwarded = headers.get("x-forwarded-for", "").split(",")
-        ip = forwarded[-proxies].strip() if len(forwarded) >= proxies and forwarded[-proxies].strip() else ip
-    return HotRequest(line[1].decode(), line[2].decode(), (line[3] or b"").decode(), headers, ip)
+def _received(client: socket.socket) -> bytes:
+    try:
+        return client.recv(LONGEST)
+    except OSError:
+        return b""  # gunicorn finds out
 
 
-_now: tuple[int, str] = (0, "")
-
-
-def _date() -> str:
-    """The Date header of this second."""
-    global _now  # noqa: PLW0603  one string a second, shared by all answers of the process
-    second = int(time.time())
-    if _now[0] != second:
-        _now = (second, datetime.fromtimestamp(second, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT"))
-    return _now[1]
-
-
-def _serialize(answer: HotAnswer, name: str) -> bytes:
-    lines = [f"{key}: {value}" for key, value in answer.headers.items()]
-    head = "\r\n".join(
-        (
-            "HTTP/1.1 200 OK",
-            f"Date: {_date()}",
-            "Connection: keep-alive",
-            f"Content-Length: {answer.length}",
-            f"X-Request-ID: {name}",
-            *lines,
-        )
+def _send(conn: TConn, request: HotRequest, answer: HotAnswer, began: float) -> bytes:
+    """Send the answer, write its log line; what of it the client does not take at once."""
+    given = request.headers.get("x-request-id", "")
+    request_id.set(given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
+    data = serialize(answer, request_id.get())
+    try:
+        sent = conn.sock.send(data)
+    except BlockingIOError:
+        sent = 0
+    except OSError:
+        sent = len(data)  # the client is gone; the poller will find that out
+    write_line(
+        method=request.method,
+        path=request.path,
+        status=int(answer.status[:3]),
+        seconds=time.perf_counter() - began,
+        size=len(answer.body),
+        user=answer.user,
+        ip=request.ip,
+        agent=request.headers.get("user-agent", ""),
     )
-    return head.encode("latin-1") + b"\r\n\r\n" + answer.body
+    return data[sent:]

@@ -27,20 +27,36 @@ def record(
     `detail` is what Quay shows as the entry's metadata; the repository's and namespace's names are added to it, and
     what the actor's token is called.
     """
+    record_all(session, [entry(kind, actor=actor, namespace=namespace, repository=repository, **detail)])
+
+
+def record_all(session: Session, entries: list[dict[str, Any]]) -> None:
+    """Write entries, made by `entry`, together."""
+    if entries:
+        session.run(_INSERT, entries)
+
+
+def entry(
+    kind: str,
+    /,
+    *,
+    actor: Identity,
+    namespace: Account | None = None,
+    repository: Repository | None = None,
+    **detail: Any,
+) -> dict[str, Any]:
+    """What `record` writes."""
     owner = repository.namespace if repository else namespace
     names = {"namespace": owner.name} if owner else {}
     if repository:
         names["repo"] = repository.name
-    session.run(
-        _INSERT,
-        {
-            "kind": kind,
-            "at": now(),
-            "namespace_id": owner.id if owner else None,
-            "repository_id": repository.id if repository else None,
-            "performer_id": actor.account_id,
-            "performer": actor.performer,
-            "ip": actor.ip,
-            "detail": {**names, **detail, **dict(actor.log_detail)},
-        },
-    )
+    return {
+        "kind": kind,
+        "at": now(),
+        "namespace_id": owner.id if owner else None,
+        "repository_id": repository.id if repository else None,
+        "performer_id": actor.account_id,
+        "performer": actor.name,
+        "ip": actor.ip,
+        "detail": {**names, **detail, **dict(actor.log_detail)},
+    }

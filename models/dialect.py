@@ -19,15 +19,19 @@ def insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) 
 
 
 @lru_cache
-def upsert(dialect: str, table: type[Base], *, key: tuple[str, ...], change: tuple[str, ...], returning: str) -> Any:
-    """A statement, built once, that inserts a row or sets the columns `change` of the one that has its `key`.
+def upsert(
+    dialect: str, table: type[Base], *, key: tuple[str, ...], change: tuple[str, ...], returning: tuple[str, ...] = ()
+) -> Any:
+    """A statement, built once, that inserts rows or sets the columns `change` of those that have their `key`.
 
-    It takes the whole row and answers the column `returning` of whichever row it is. A row that another transaction is
-    removing is waited for, so one way or the other the row is there afterwards.
+    It takes whole rows with different keys, and answers the columns `returning` of whichever rows they are, in no
+    promised order. A row that another transaction is removing is waited for, so one way or the other all are there
+    afterwards.
     """
     insert = _DIALECTS[dialect](table)
     changed = {name: insert.excluded[name] for name in change}
-    return insert.on_conflict_do_update(index_elements=key, set_=changed).returning(getattr(table, returning))
+    statement = insert.on_conflict_do_update(index_elements=key, set_=changed)
+    return statement.returning(*(getattr(table, name) for name in returning)) if returning else statement
 
 
 def add_up(

@@ -10,7 +10,7 @@ from models.access import Identity, may
 from models.errors import Forbidden, Invalid, NotFound, TagImmutable
 from models.session import Session
 from models.tables import Manifest, ManifestChild, Repository, Tag
-from models.tags import lock_tag, now_ms, put_tag
+from models.tags import TagPush, lock_tag, now_ms, put_tag, put_tags
 
 
 def move_tag(session: Session, repository: Repository, name: str, digest: str, *, actor: Identity) -> None:
@@ -31,7 +31,7 @@ def restore_tag(session: Session, repository: Repository, name: str, digest: str
     if manifest is None:
         raise NotFound(f"The repository has no manifest {digest}, or no longer")
     _serve_again(session, manifest)
-    put_tag(session, repository, name, manifest.id, digest, actor=actor, reversion=True)
+    put_tags(session, [TagPush(repository, name, manifest.id, digest, actor, reversion=True)])
 
 
 def change_expiration(

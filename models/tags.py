@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -43,75 +43,125 @@ def find_tag(session: Session, repository: Repository, name: str) -> Tag | None:
     )
 
 
-_PRESENT = select(Tag.id, Tag.manifest_id, Tag.expires_ms, Tag.immutable).where(
-    Tag.repository_id == bindparam("repository_id"), Tag.name == bindparam("name"), Tag.end_ms.is_(None)
+_PRESENT = (
+    select(Tag.repository_id, Tag.name, Tag.id, Tag.manifest_id, Tag.expires_ms, Tag.immutable)
+    .where(
+        Tag.repository_id.in_(bindparam("repository_ids", expanding=True)),
+        Tag.name.in_(bindparam("names", expanding=True)),
+        Tag.end_ms.is_(None),
+    )
+    .order_by(Tag.repository_id, Tag.name)  # in which order transactions that want several wait for each other
 )
 MOST_TURNS = 100
 _LOCK_PRESENT = _PRESENT.with_for_update()
 _END = update(Tag).where(Tag.id == bindparam("ended")).values(end_ms=bindparam("moment"))
 _START = insert(Tag)
-
-
 _PROLONG = update(Tag).where(Tag.id == bindparam("present")).values(expires_ms=bindparam("until"))
 
 
-def put_tag(
-    session: Session,
-    repository: Repository,
-    name: str,
-    manifest_id: int,
-    digest: str,
-    *,
-    actor: Identity,
-    lifetime_s: int | None = None,
-    reversion: bool = False,
-) -> None:
-    """Let the name mean the manifest from now on; what it meant before becomes history. TagImmutable.
+@dataclass(frozen=True)
+class TagPush:
+    """A name that is to mean a manifest from now on; the tag lives for `lifetime_s` seconds, or without an end.
 
-    If it means that already, only `lifetime_s`, in seconds from now, is noted. `reversion`: it meant that before.
+    `reversion`: it meant that before.
     """
-    present = _lock_present(session, repository.id, name)
+
+    repository: Repository
+    name: str
+    manifest_id: int
+    digest: str
+    actor: Identity
+    lifetime_s: int | None = None
+    reversion: bool = False
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.repository.id, self.name
+
+
+def put_tag(
+    session: Session, repository: Repository, name: str, manifest_id: int, digest: str, *, actor: Identity
+) -> None:
+    """Let the name mean the manifest from now on; see `put_tags`."""
+    put_tags(session, [TagPush(repository, name, manifest_id, digest, actor)])
+
+
+def put_tags(session: Session, pushes: list[TagPush]) -> None:
+    """Let names, all different, mean manifests from now on; what they meant becomes history. TagImmutable.
+
+    Of a name that means its manifest already only the lifetime is noted, from now on.
+    """
+    present = _lock_present(session, {push.key for push in pushes})
     moment = now_ms()  # after those for which we waited
-    if present is not None:
-        alive = present.expires_ms is None or present.expires_ms > moment
-        if alive and present.manifest_id == manifest_id:
-            if lifetime_s is not None and not present.immutable:
-                session.run(_PROLONG, {"present": present.id, "until": moment + lifetime_s * 1000})
-            return
-        if alive and present.immutable:
-            raise TagImmutable(name)
-        session.run(_END, {"ended": present.id, "moment": moment if alive else present.expires_ms})
-    row = {
-        "repository_id": repository.id,
-        "name": name,
-        "manifest_id": manifest_id,
+    moved = [push for push in pushes if not _keeps(session, push, present.get(push.key), moment)]
+    ended = [present[push.key] for push in moved if push.key in present]
+    if ended:
+        rows = [{"ended": row.id, "moment": moment if _alive(row, moment) else row.expires_ms} for row in ended]
+        session.run(_END, rows)
+    if moved:
+        session.run(_START, [_started(push, moment) for push in moved])
+    audit.record_all(session, [_entry(push, moves=push.key in present) for push in moved])
+
+
+def _keeps(session: Session, push: TagPush, present: Row[Any] | None, moment: int) -> bool:
+    """Whether the name means the manifest already. TagImmutable if it may not mean another one."""
+    if present is None or not _alive(present, moment):
+        return False
+    if present.manifest_id == push.manifest_id:
+        if push.lifetime_s is not None and not present.immutable:
+            session.run(_PROLONG, {"present": present.id, "until": moment + push.lifetime_s * 1000})
+        return True
+    if present.immutable:
+        raise TagImmutable(push.name)
+    return False
+
+
+def _alive(present: Row[Any], moment: int) -> bool:
+    return present.expires_ms is None or present.expires_ms > moment
+
+
+def _started(push: TagPush, moment: int) -> dict[str, Any]:
+    return {
+        "repository_id": push.repository.id,
+        "name": push.name,
+        "manifest_id": push.manifest_id,
         "start_ms": moment,
-        "expires_ms": None if lifetime_s is None else moment + lifetime_s * 1000,
-        "reversion": reversion,
+        "expires_ms": None if push.lifetime_s is None else moment + push.lifetime_s * 1000,
+        "reversion": push.reversion,
     }
-    session.run(_START, row)
-    kind = "revert_tag" if reversion else "create_tag" if present is None else "move_tag"
-    audit.record(session, kind, actor=actor, repository=repository, tag=name, manifest_digest=digest)
 
 
-def _lock_present(session: Session, repository_id: int, name: str) -> Row[Any] | None:
-    """The tag's present, locked; None if it has none.
+def _entry(push: TagPush, *, moves: bool) -> dict[str, Any]:
+    kind = "revert_tag" if push.reversion else "move_tag" if moves else "create_tag"
+    return audit.entry(kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest)
+
+
+def _lock_present(session: Session, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Row[Any]]:
+    """The present of the tags (repository id, name) that have one, locked.
 
     On PostgreSQL a row that another transaction ends while we wait for it is found no longer, and the one that this
     transaction began is found by looking again. Under many pushes of one tag that may happen several times.
     """
-    wanted = {"repository_id": repository_id, "name": name}
+    found: dict[tuple[int, str], Row[Any]] = {}
     for _ in range(MOST_TURNS):
-        present = session.run(_LOCK_PRESENT, wanted).first()
-        if present is not None or session.run(_PRESENT, wanted).first() is None:
-            return present
-    raise Conflict(f"too many pushes of the tag {name} at once; try again")
+        found |= _present(session, _LOCK_PRESENT, wanted - found.keys())
+        if not _present(session, _PRESENT, wanted - found.keys()):
+            return found
+    raise Conflict(f"too many pushes of the tag {min(wanted)[1]} at once; try again")
+
+
+def _present(session: Session, query: Executable, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Row[Any]]:
+    if not wanted:
+        return {}
+    values = {"repository_ids": sorted({id_ for id_, _ in wanted}), "names": sorted({name for _, name in wanted})}
+    found = {(row.repository_id, row.name): row for row in session.run(query, values)}
+    return {key: found[key] for key in wanted & found.keys()}
 
 
 def lock_tag(session: Session, repository: Repository, name: str) -> Tag:
     """The tag as it is now, and until this transaction ends; NotFound."""
-    present = _lock_present(session, repository.id, name)
-    tag = None if present is None else find_tag(session, repository, name)
+    present = _lock_present(session, {(repository.id, name)})
+    tag = find_tag(session, repository, name) if present else None
     if tag is None:
         raise NotFound(f"tag {name} does not exist")
     return tag

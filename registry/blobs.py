@@ -45,7 +45,7 @@ def find_blob(session: Session, name: RepositoryName, digest: Digest) -> StoredB
 
 
 BLOB_BY_DIGEST = select(Blob.id, Blob.path).where(Blob.digest == bindparam("digest"))
-_LINK = {"key": ("repository_id", "blob_id"), "change": ("linked_at", "settled"), "returning": "blob_id"}
+_LINK = {"key": ("repository_id", "blob_id"), "change": ("linked_at", "settled")}
 
 
 def link_blob(session: Session, repository_id: int, digest: str) -> str | None:
@@ -53,11 +53,18 @@ def link_blob(session: Session, repository_id: int, digest: str) -> str | None:
     blob = session.run(BLOB_BY_DIGEST, {"digest": digest}).first()
     if blob is None:
         return None
+    link_blobs(session, {(repository_id, blob.id)})
+    return str(blob.path)
+
+
+def link_blobs(session: Session, links: set[tuple[int, int]]) -> None:
+    """The same for (repository id, blob id)."""
     # One statement: a link that collection is removing at this moment is waited for and made anew.
     link = upsert(session.get_bind().dialect.name, RepositoryBlob, **_LINK)
-    row = {"repository_id": repository_id, "blob_id": blob.id, "linked_at": now(), "settled": False}
-    session.run(link, row)
-    return str(blob.path)
+    unseen = {"linked_at": now(), "settled": False}
+    rows = [{"repository_id": repository_id, "blob_id": blob_id, **unseen} for repository_id, blob_id in sorted(links)]
+    if rows:
+        session.run(link, rows)
 
 
 def mount_blob(

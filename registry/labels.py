@@ -19,6 +19,8 @@ EXPIRES_AFTER = "quay.expires-after"
 CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 LARGEST_CONFIG = 4 * 2**20
 CENTURY_S = 100 * 365 * 86400
+MOST_KNOWN = 10_000
+"""Configs whose labels' meaning is remembered."""
 
 _IDS = UUID("7d8f5f0e-9c58-4c43-8f0a-5a3f6f0c1e21")
 _LIFETIME = re.compile(r"([1-9][0-9]{0,8})([smhdwy])")
@@ -51,16 +53,20 @@ def image_labels(services: Services, name: RepositoryName, manifest: Manifest) -
 
 def read_labels(services: Services, name: RepositoryName, parsed: ParsedManifest) -> Mapping[str, str]:
     """The labels of a manifest that is about to be pushed. What its config says of them otherwise is left out."""
-    labels = dict(parsed.annotations or {})
+    return {**(_config_labels(services, name, parsed) or {}), **(parsed.annotations or {})}
+
+
+def _config_labels(services: Services, name: RepositoryName, parsed: ParsedManifest) -> Mapping[str, str] | None:
+    """The labels in the manifest's config; None if it should have one that is not here."""
     if parsed.config_media_type not in CONFIGS:
-        return labels
+        return {}
     try:
         with services.database.read() as session:
             config = find_blob(session, name, Digest.parse(parsed.blobs[0].digest))
         content = b"" if config.size > LARGEST_CONFIG else services.storage.read(config.path)
     except (BlobUnknown, NotFound):  # told with all else that is missing, when the manifest is stored
-        return labels
-    return _in_config(content) | labels
+        return None
+    return _in_config(content)
 
 
 def lifetime_s(labels: Mapping[str, str]) -> int | None:
@@ -70,6 +76,29 @@ def lifetime_s(labels: Mapping[str, str]) -> int | None:
     """
     found = _LIFETIME.fullmatch(labels.get(EXPIRES_AFTER, ""))
     return None if found is None else min(int(found[1]) * _UNITS_S[found[2]], CENTURY_S)
+
+
+class Lifetimes:
+    """The lifetimes of images that are about to be pushed, for which a config is read once. Thread-safe."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._known: dict[tuple[str, str | None], int | None] = {}
+
+    def find(self, name: RepositoryName, parsed: ParsedManifest) -> int | None:
+        """The same as `lifetime_s` of its labels."""
+        own = parsed.annotations or {}
+        if EXPIRES_AFTER in own or not parsed.blobs:
+            return lifetime_s(own)
+        key = parsed.blobs[0].digest, parsed.config_media_type
+        if key not in self._known:
+            labels = _config_labels(self._services, name, parsed)
+            if labels is None:
+                return None
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()  # rare, and cheaper than keeping an order
+            self._known[key] = lifetime_s(labels)
+        return self._known[key]
 
 
 def _in_config(content: bytes) -> dict[str, str]:

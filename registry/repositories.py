@@ -7,9 +7,10 @@ from models.access import Identity, find_account, find_repository
 from models.errors import Conflict, ReadOnly
 from models.names import is_namespace
 from models.organizations import create_organization
+from models.quota import threshold
 from models.repositories import create_repository
 from models.session import Database, Session
-from models.tables import Account, Repository, User
+from models.tables import Account, NamespaceUsage, Repository, User
 from registry.errors import NameUnknown
 from registry.names import RepositoryName
 
@@ -22,6 +23,12 @@ REPOSITORY_ID = (
         Repository.state != "MARKED_FOR_DELETION",
     )
 )
+
+
+PUSH_TARGET = REPOSITORY_ID.add_columns(NamespaceUsage.size, threshold("Reject", Account.id).label("most")).outerjoin(
+    NamespaceUsage, NamespaceUsage.namespace_id == Account.id
+)
+"""The same with what the namespace uses, and from which size on it may push no more."""
 
 
 def repository_id(session: Session, name: RepositoryName, *, changes: bool = False) -> int | None:

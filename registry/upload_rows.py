@@ -68,9 +68,22 @@ def find_upload(session: Session, repository_id: int, uuid: str) -> Upload:
     row = session.run(_FIND, {"wanted": uuid, "repository": repository_id}).first()
     if row is not None and row.revision != ENDED:
         return Upload(*row)  # type: ignore[call-arg]  # the columns are its fields, in order
-    if row is None and _begun_here(session.vault, repository_id, uuid):
-        return Upload(uuid=uuid, repository_id=repository_id)
-    raise UploadUnknown({"uuid": uuid})
+    begun = begun_upload(session.vault, repository_id, uuid) if row is None else None
+    if begun is None:
+        raise UploadUnknown({"uuid": uuid})
+    return begun
+
+
+def begun_upload(vault: Vault, repository_id: int, uuid: str) -> Upload | None:
+    """An upload without a row, if it was begun here."""
+    name, mac = uuid[:-_MAC_LENGTH], uuid[-_MAC_LENGTH:]
+    if len(uuid) != _LENGTH or not uuid.isascii():
+        return None
+    known = [_mac(found) for found in vault.fingerprints(_signed(name, repository_id))]
+    if not any([hmac.compare_digest(mac, one) for one in known]):  # noqa: C419  all are compared, in constant time
+        return None
+    fresh = time.time() - int(name[:8], 16) < LIFE_S
+    return Upload(uuid=uuid, repository_id=repository_id) if fresh else None
 
 
 def save(session: Session, upload: Upload, grown: Upload) -> Upload | None:
@@ -85,32 +98,41 @@ def end(session: Session, upload: Upload) -> bool:
     return _write(session, upload, Upload(upload.uuid, upload.repository_id, revision=ENDED)) is not None
 
 
+def end_new(session: Session, uploads: list[Upload]) -> set[str]:
+    """Note that uploads without rows are over; the uuids of those where no other request was first."""
+    rows = [_new_row(upload, replace(upload, revision=ENDED)) for upload in uploads]
+    insert = insert_or_leave(session.get_bind().dialect.name, Row, returning="uuid")
+    return set(session.run(insert, rows).scalars()) if rows else set()
+
+
 def _write(session: Session, known: Upload, new: Upload) -> int | None:
     """Insert the row, or change it if it is as this request knows it; its id."""
-    values = {
-        "path": new.path,
-        "size": new.size,
-        "digest": new.digest,
-        "state": new.state,
-        "revision": new.revision,
-        "updated_at": now(),
-    }
     if known.id is not None:
-        guarded = {**values, "known_id": known.id, "known_revision": known.revision}
+        guarded = {**_values(new), "known_id": known.id, "known_revision": known.revision}
         return session.run(_CHANGE, guarded).scalar()
     insert = insert_or_leave(session.get_bind().dialect.name, Row, returning="id")
-    row = {**values, "uuid": known.uuid, "repository_id": known.repository_id, "created_at": values["updated_at"]}
-    return session.run(insert, row).scalar()
+    return session.run(insert, _new_row(known, new)).scalar()
 
 
-def _begun_here(vault: Vault, repository_id: int, uuid: str) -> bool:
-    name, mac = uuid[:-_MAC_LENGTH], uuid[-_MAC_LENGTH:]
-    if len(uuid) != _LENGTH or not uuid.isascii():
-        return False
-    known = [_mac(found) for found in vault.fingerprints(_signed(name, repository_id))]
-    if not any([hmac.compare_digest(mac, one) for one in known]):  # noqa: C419  all are compared, in constant time
-        return False
-    return time.time() - int(name[:8], 16) < LIFE_S
+def _values(upload: Upload) -> dict[str, Any]:
+    return {
+        "path": upload.path,
+        "size": upload.size,
+        "digest": upload.digest,
+        "state": upload.state,
+        "revision": upload.revision,
+        "updated_at": now(),
+    }
+
+
+def _new_row(known: Upload, new: Upload) -> dict[str, Any]:
+    values = _values(new)
+    return {
+        **values,
+        "uuid": known.uuid,
+        "repository_id": known.repository_id,
+        "created_at": values["updated_at"],
+    }
 
 
 def _signed(name: str, repository_id: int) -> str:

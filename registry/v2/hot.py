@@ -1,5 +1,5 @@
 """The requests that make up nearly all traffic, answered without the web framework: GET and HEAD of manifests, small
-blobs and tag lists, and the ping.
+blobs and tag lists, the ping, and the POST that begins an upload. PUTs, which write, are in `registry.v2.hot_pushes`.
 
 Only successes are answered here. Whatever is unusual (no token, nothing there, a range, a database that does not
 answer) is left to the views, which say the same in every other case; `tests/unit/registry/test_v2_hot.py` holds the two
@@ -19,31 +19,40 @@ from models.tags import TAG_NAMES, now_ms
 from registry.blobs import BLOB_IN_REPOSITORY
 from registry.manifests import MANIFEST_BY_DIGEST, MANIFEST_BY_TAG, MANIFEST_CONTENT
 from registry.names import Digest, Malformed, RepositoryName, parse_reference
-from registry.repositories import REPOSITORY_ID
+from registry.repositories import PUSH_TARGET, REPOSITORY_ID
 from registry.tokens import Grant
+from registry.upload_rows import new_upload
 from registry.v2.blobs import served_headers as blob_headers
 from registry.v2.context import Registry, seen
 from registry.v2.errors import API_VERSION
 from registry.v2.manifests import pull_detail
 from registry.v2.manifests import served_headers as manifest_headers
 from registry.v2.paging import MOST, next_link
+from registry.v2.uploads import progress_headers
 from storage.driver import StorageError
 
 SMALL = 256 << 10
 """Bytes up to which a blob is read and sent in one piece."""
 CACHED_BYTES = 32 << 20
 _ROUTE = re.compile(r"/v2/(?:([a-z0-9._/-]+)/(?:(manifests|blobs)/([A-Za-z0-9._:-]+)|(tags/list)))?")
+_UPLOADS = re.compile(r"/v2/([a-z0-9._/-]+)/blobs/uploads/?")
 
 
 @dataclass(frozen=True)
 class HotRequest:
-    """A GET or HEAD without a body. `headers` have lower-case names; `query` is as sent, `ip` the client's address."""
+    """A plain request. `headers` have lower-case names; `query` is as sent, `ip` the client's address."""
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
     ip: str
+    body: bytes = b""
+
+    @property
+    def length(self) -> int:
+        """Of its body, in bytes."""
+        return int(self.headers.get("content-length", "0"))
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class HotAnswer:
     body: bytes
     length: int
     user: str | None
+    status: str = "200 OK"
 
 
 class HotPath:
@@ -69,26 +79,26 @@ class HotPath:
         self._blob = Prepared(database, BLOB_IN_REPOSITORY)
         self._repository = Prepared(database, REPOSITORY_ID)
         self._tag_names = Prepared(database, TAG_NAMES)
+        self._target = Prepared(database, PUSH_TARGET)
         self._contents = _Contents(CACHED_BYTES)
         self._sends_blobs = services.storage.is_local  # a thread waits for a far one
 
     def answer(self, request: HotRequest) -> HotAnswer | None:
         """The answer to a request that can be served at once."""
-        route = _ROUTE.fullmatch(request.path)
-        if route is None or "range" in request.headers or "if-none-match" in request.headers:
+        begins = request.method == "POST"
+        route = (_UPLOADS if begins else _ROUTE).fullmatch(request.path)
+        if route is None or request.length or "range" in request.headers or "if-none-match" in request.headers:
             return None
         try:
-            held = self._grant(request)
-            return None if held is None else self._serve(request, held, route)
+            held = find_grant(self._registry, request)
+            if held is None:
+                return None
+            return self._begin_upload(request, held, route[1]) if begins else self._serve(request, held, route)
         except (DomainError, StorageError, Malformed):
             return None  # the views find the same error and tell the client
 
     def close(self) -> None:
         self._reader.close()
-
-    def _grant(self, request: HotRequest) -> Grant | None:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        return self._registry.tokens.verified(token.strip()) if kind.lower() == "bearer" else None
 
     def _serve(self, request: HotRequest, held: Grant, route: re.Match[str]) -> HotAnswer | None:
         name, kind, reference, tags = route.groups()
@@ -171,6 +181,25 @@ class HotPath:
             headers["Link"] = next_link(request.path, size, names[-1])
         body = json.dumps({"name": str(repository), "tags": names}, separators=(",", ":")) + "\n"
         return _answer(request, held, headers, body.encode())
+
+    def _begin_upload(self, request: HotRequest, held: Grant, name: str) -> HotAnswer | None:
+        if request.query or not held.allows(name, "push"):
+            return None
+        repository = RepositoryName.parse(name)
+        row = self._reader.first(self._target, namespace=repository.namespace, name=repository.name)
+        if row is None:
+            return None
+        id_, state, used, most = row
+        if state != "NORMAL" or (most is not None and used is not None and used >= most):
+            return None
+        upload = new_upload(self._registry.services.database.vault, id_)
+        return HotAnswer(progress_headers(repository, upload), b"", 0, held.identity.name, "202 Accepted")
+
+
+def find_grant(registry: Registry, request: HotRequest) -> Grant | None:
+    """What the request's token allows, if the views have seen it before."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return registry.tokens.verified(token.strip()) if kind.lower() == "bearer" else None
 
 
 class _Contents:

@@ -8,6 +8,7 @@ from models.session import Session
 from models.tags import remove_tag
 from registry.errors import ManifestUnknown, SizeInvalid
 from registry.labels import lifetime_s, read_labels
+from registry.manifest_format import ParsedManifest
 from registry.manifests import fetch_manifest, parse_pushed, put_manifest, remove_manifest
 from registry.names import Digest, RepositoryName, parse_reference, parse_tag
 from registry.protection import renew_manifest
@@ -78,12 +79,10 @@ def put(name: str, reference: str) -> Response:
 
     services.database.apply(store)
     metrics.pushed()
-    headers = {"Location": f"/v2/{repository}/manifests/{digest}", "Docker-Content-Digest": str(digest)}
-    if parsed.subject:
-        headers["OCI-Subject"] = parsed.subject
+    headers = stored_headers(repository, digest, parsed)
     if isinstance(wanted, Digest) and tags:
         headers["OCI-Tag"] = ", ".join(tags)
-    return Response(status=201, headers={**API_VERSION, **headers, "Content-Length": "0"})
+    return Response(status=201, headers={**headers, "Content-Length": "0"})
 
 
 @blueprint.delete("/<path:name>/manifests/<reference>")
@@ -118,6 +117,13 @@ def _content(most: int) -> bytes:
 def served_headers(digest: str, media_type: str) -> dict[str, str]:
     """What tells a client which manifest it gets."""
     return {**API_VERSION, "Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": media_type}
+
+
+def stored_headers(repository: RepositoryName, digest: Digest, parsed: ParsedManifest) -> dict[str, str]:
+    """What tells a client which manifest the registry has now."""
+    headers = {"Location": f"/v2/{repository}/manifests/{digest}", "Docker-Content-Digest": str(digest)}
+    subject = {"OCI-Subject": parsed.subject} if parsed.subject else {}
+    return {**API_VERSION, **headers, **subject}
 
 
 def pull_detail(repository: RepositoryName, reference: str, digest: str, media_type: str) -> dict[str, str]:

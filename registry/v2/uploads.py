@@ -109,12 +109,15 @@ def _check_order(repository: RepositoryName, upload: Upload) -> None:
     """A chunk must begin where the upload ends (416 otherwise, with where that is)."""
     wanted = content_range()
     if wanted is not None and wanted[0] != upload.size:
-        raise UploadOutOfOrder({"expected": upload.size, "got": wanted[0]}, headers=_progress(repository, upload))
+        raise UploadOutOfOrder(
+            {"expected": upload.size, "got": wanted[0]}, headers=progress_headers(repository, upload)
+        )
     if wanted is not None and request.content_length is None:
         raise UploadInvalid("Content-Range needs a Content-Length")
 
 
-def _progress(repository: RepositoryName, upload: Upload) -> dict[str, str]:
+def progress_headers(repository: RepositoryName, upload: Upload) -> dict[str, str]:
+    """What tells a client where an upload goes on, and how far it is."""
     return {
         **API_VERSION,
         "Location": f"/v2/{repository}/blobs/uploads/{upload.uuid}",
@@ -123,10 +126,14 @@ def _progress(repository: RepositoryName, upload: Upload) -> dict[str, str]:
     }
 
 
+def created_headers(repository: RepositoryName, digest: Digest) -> dict[str, str]:
+    """What tells a client which blob the registry has now."""
+    return {**API_VERSION, "Location": f"/v2/{repository}/blobs/{digest}", "Docker-Content-Digest": str(digest)}
+
+
 def _accepted(repository: RepositoryName, upload: Upload) -> Response:
-    return Response(status=202, headers={**_progress(repository, upload), "Content-Length": "0"})
+    return Response(status=202, headers={**progress_headers(repository, upload), "Content-Length": "0"})
 
 
 def _created(repository: RepositoryName, digest: Digest) -> Response:
-    headers = {"Location": f"/v2/{repository}/blobs/{digest}", "Docker-Content-Digest": str(digest)}
-    return Response(status=201, headers={**API_VERSION, **headers, "Content-Length": "0"})
+    return Response(status=201, headers={**created_headers(repository, digest), "Content-Length": "0"})
