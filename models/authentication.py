@@ -11,6 +11,7 @@ from models.access import Identity, LogDetail
 from models.brakes import PASSWORD, SPRAYING, Counted, count, refuse_while_waiting, release, site_of
 from models.client_keys import looks_like_client_key, opens_client_key
 from models.errors import Unauthenticated, Unconfirmed
+from models.federation import is_robot_token, robot_of_token
 from models.passwords import verify_password
 from models.scopes import parse_scopes
 from models.session import Database, Session
@@ -49,8 +50,10 @@ class Superusers:
 
 
 def identify_token(database: Database, superusers: Superusers, token: str) -> Identity:
-    """The identity behind an OAuth access token that is used now; Unauthenticated, as below."""
+    """The identity behind an OAuth access token that is used now, or a federated robot's token; Unauthenticated."""
     with database.read() as session:
+        if is_robot_token(token):
+            return superusers.identify(robot_of_token(session, token))
         row = _good_token(session, token)
         identity = _identity_of(superusers, row)
     if row.last_accessed_at is None or now() - row.last_accessed_at >= USE_NOTED_EVERY:
@@ -188,6 +191,8 @@ def _by_repository_token(session: Session, superusers: Superusers, token: str) -
 
 def _robot_named(name: str) -> "Special":
     def check(session: Session, superusers: Superusers, token: str) -> Identity:
+        if is_robot_token(token) and (federated := robot_of_token(session, token)).name == name:
+            return superusers.identify(federated)
         robot = session.scalar(select(Robot).where(Robot.name == name))
         known = session.vault.decrypt(robot.encrypted_token) if robot and robot.encrypted_token else ""
         same = hmac.compare_digest(known.encode(), token.encode())

@@ -8,6 +8,7 @@ from models.tables.codes import OneTimeCode
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
 from models.tables.deliveries import Delivery, DeliveryAttempt
+from models.tables.federation import RobotFederation
 from models.tables.invitations import Invitation
 from models.tables.jobs import Build, Job
 from models.tables.labels import ManifestLabel
@@ -60,6 +61,7 @@ __all__ = [
     "RepositoryEmail",
     "RepositoryToken",
     "Robot",
+    "RobotFederation",
     "Round",
     "ServiceKey",
     "Star",

@@ -49,5 +49,5 @@ def body_fields(document: Any, op: Any) -> set[str]:
     for parameter in op["parameters"]:
         if parameter["in"] == "body":
             name = parameter["schema"]["$ref"].rpartition("/")[2]
-            return set(document["definitions"][name]["properties"])
+            return set(document["definitions"][name].get("properties", ()))  # a list has none
     return set()
