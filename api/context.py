@@ -5,6 +5,7 @@ from typing import cast
 
 from flask import current_app, g, request
 
+from buildworker.openid import LoginServices
 from models.access import ANONYMOUS, Identity
 from models.authentication import identify_token
 from models.errors import Invalid
@@ -20,6 +21,11 @@ _BROWSER = re.compile(r"Mozilla/|Opera/")
 def services() -> Services:
     """The services of the application that serves this request."""
     return cast(Services, current_app.extensions["drydock"])
+
+
+def login_services() -> LoginServices:
+    """The services by which people sign in to this application."""
+    return cast(LoginServices, current_app.extensions["drydock.logins"])
 
 
 def identify() -> Identity:

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import v1, webhooks
 from api.v1.errors import answer_error
+from buildworker.openid import open_login_services
 from cli.bodies import with_bodies
 from cli.logs import request_id
 from config.load import load_settings
@@ -20,6 +21,7 @@ from registry.services import open_services
 from registry.v2.errors import answer_http
 from web import (
     applications,
+    external_logins,
     health,
     invitations,
     metrics,
@@ -52,6 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("drydock", static_folder=None)
     app.secret_key = settings.secret_key.get_secret_value()
     app.extensions["drydock"] = services
+    app.extensions["drydock.logins"] = logins = open_login_services(settings)
     app.before_request(_begin)
     app.after_request(_end)
     app.register_error_handler(HTTPException, _nothing_there)
@@ -62,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for part in _PAGES:
         app.register_blueprint(part.blueprint(services))
     oauth.mount(app, services)
+    external_logins.mount(app, services, logins)
     app.wsgi_app = with_bodies(app.wsgi_app)  # type: ignore[assignment, method-assign]
     if proxies := settings.TRUSTED_PROXIES:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

@@ -116,6 +116,13 @@ def _sender(text: str) -> str:
     return text
 
 
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    _require(parts.scheme in {"http", "https"} and parts.hostname and is_host(parts.hostname))
+    _require(not (parts.query or parts.fragment or parts.username) and parts.port != 0)
+    return text
+
+
 def _folder(value: object) -> object:
     if not isinstance(value, str | Path):
         return value
@@ -177,6 +184,11 @@ DatabaseUri = Annotated[
     SecretStr,
     AfterValidator(_database),
     Kind("URI", "a database such as postgresql://user:password@host/drydock, or sqlite:///drydock.db (a file)"),
+]
+HttpUrl = Annotated[
+    str,
+    AfterValidator(_http_url),
+    Kind("URL", "an address such as https://login.example.com/realms/ours/"),
 ]
 RedisUrl = Annotated[
     SecretStr,

@@ -1,20 +1,23 @@
 """Loading settings: defaults, then a YAML file, then `DRYDOCK_*` of the environment, then the command line."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from config.people import LOGIN_CONFIG
 from config.problems import ConfigError, Given, Problem, explain, is_optional, unknown_key
-from config.settings import Settings
+from config.settings import Settings, settings_with
 from config.yaml_file import parse_yaml, read_yaml
 
 __all__ = ["ConfigError", "Problem", "load_settings"]
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+
+_LOGIN_SERVICE = re.compile(rf"[A-Z][A-Z0-9]{{0,40}}{LOGIN_CONFIG}")
 
 PREFIX = "DRYDOCK_"
 FILE_VARIABLE = "DRYDOCK_CONFIG"
@@ -34,18 +37,26 @@ def load_settings(path: Path | None, environ: Mapping[str, str], **overrides: ob
     if path is None and environ.get(FILE_VARIABLE):
         path = Path(environ[FILE_VARIABLE])
     file = read_yaml(path) if path else {}
-    env = _environment(environ)
-    problems = [_unknown(item, key) for key, item in (*file.items(), *env.items()) if key not in Settings.model_fields]
+    model = settings_with(_login_services((*file, *(name.removeprefix(PREFIX) for name in environ))))
+    env = _environment(environ, model)
+    problems = [_unknown(item, key) for key, item in (*file.items(), *env.items()) if key not in model.model_fields]
     given = _docker_host(environ) | file | env | _command_line(overrides)
-    return validate({key: item for key, item in given.items() if key in Settings.model_fields}, problems)
+    return validate({key: item for key, item in given.items() if key in model.model_fields}, problems, model)
 
 
-def validate(given: Mapping[str, Given], problems: Sequence[Problem] = ()) -> Settings:
+def _login_services(keys: Iterable[str]) -> list[str]:
+    """Those of the keys that configure a service to sign in by."""
+    return sorted({key for key in keys if _LOGIN_SERVICE.fullmatch(key)})
+
+
+def validate(
+    given: Mapping[str, Given], problems: Sequence[Problem] = (), model: type[Settings] = Settings
+) -> Settings:
     """Settings of what was given; ConfigError with `problems`, found before, and all that are found here."""
     try:
-        settings = _settings(given)
+        settings = _settings(given, model)
     except ValidationError as error:
-        raise ConfigError(_in_order([*problems, *_all_problems(error, given)])) from None
+        raise ConfigError(_in_order([*problems, *_all_problems(error, given, model)])) from None
     if problems:
         raise ConfigError(_in_order(problems))
     return settings
@@ -57,19 +68,19 @@ def _in_order(problems: Sequence[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (later.get(problem.source, 0), problem.line or 0))
 
 
-def _settings(given: Mapping[str, Given]) -> Settings:
-    return Settings.model_validate({key: item.value for key, item in given.items()})
+def _settings(given: Mapping[str, Given], model: type[Settings]) -> Settings:
+    return model.model_validate({key: item.value for key, item in given.items()})
 
 
-def _all_problems(error: ValidationError, given: Mapping[str, Given]) -> list[Problem]:
-    problems = explain(error, Settings, given)
+def _all_problems(error: ValidationError, given: Mapping[str, Given], model: type[Settings]) -> list[Problem]:
+    problems = explain(error, model, given)
     wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
     if wrong:
         # Keys are compared with each other only when each is right for itself: compare the ones that are.
         try:
-            _settings({key: item for key, item in given.items() if key not in wrong})
+            _settings({key: item for key, item in given.items() if key not in wrong}, model)
         except ValidationError as conflicts:
-            problems += explain(conflicts, Settings, given, wrong)
+            problems += explain(conflicts, model, given, wrong)
     return problems
 
 
@@ -81,12 +92,12 @@ def _unknown(item: Given, key: str) -> Problem:
     return item.problem((key,), message)
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, Given]:
+def _environment(environ: Mapping[str, str], model: type[Settings]) -> dict[str, Given]:
     given = {}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name != FILE_VARIABLE:
             key = name.removeprefix(PREFIX)
-            given[key] = Given(_read_text(key, environ[name]), ENVIRONMENT, name)
+            given[key] = Given(_read_text(key, environ[name], model), ENVIRONMENT, name)
     return given
 
 
@@ -106,9 +117,9 @@ def _command_line(overrides: Mapping[str, object]) -> dict[str, Given]:
     }
 
 
-def _read_text(key: str, text: str) -> object:
+def _read_text(key: str, text: str, model: type[Settings]) -> object:
     """The value that `text` stands for, as the key's type wants it; `text` itself if it cannot be read so."""
-    known = Settings.model_fields.get(key)
+    known = model.model_fields.get(key)
     if known is None:
         return text
     annotation = known.annotation

@@ -1,9 +1,11 @@
 """The keys about people: how they sign in, and what accounts they may have."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from config.group import Group
-from config.kinds import Duration, Flag, Names, Seconds
+from config.kinds import Duration, Flag, HttpUrl, Kind, Names, Password, Seconds, Text
 
 
 class SignInKeys(Group):
@@ -33,6 +35,39 @@ class SignInKeys(Group):
         default=True,
         description="People sign in with a browser by a password kept here. When false, only by other services.",
     )
+
+
+class LoginService(BaseModel):
+    """A service by which people sign in: an OpenID Connect provider, in Quay's spelling."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    OIDC_SERVER: HttpUrl = Field(description="The provider's address: what its discovery document stands below.")
+    OIDC_ISSUER: HttpUrl | None = Field(
+        default=None, description="What its tokens say it is, where that is another address than OIDC_SERVER."
+    )
+    CLIENT_ID: Text = Field(description="What the provider calls this registry.")
+    CLIENT_SECRET: Password | None = Field(
+        default=None, description="The password that goes with it. Not set: a public client, which PKCE alone protects."
+    )
+    SERVICE_NAME: Text | None = Field(default=None, description="Name shown to people. Not set: from the key.")
+    SERVICE_ICON: Text | None = Field(default=None, description="Accepted for Quay's configurations; not shown.")
+    LOGIN_SCOPES: Names = Field(
+        default=("openid", "profile", "email"), description="What is asked for; `openid` is needed."
+    )
+    PREFERRED_USERNAME_CLAIM_NAME: Text = Field(
+        default="preferred_username", description="The claim that suggests a new user's name."
+    )
+    VERIFIED_EMAIL_CLAIM_NAME: Text | None = Field(
+        default=None,
+        description="The claim with an address that the provider has verified. Not set: `email`, if `email_verified`.",
+    )
+
+
+_LOGIN_SERVICE = Kind("mapping", "a mapping with OIDC_SERVER, CLIENT_ID and, if need be, further keys")
+LOGIN_CONFIG = "_LOGIN_CONFIG"
+LoginServiceKey = Annotated[LoginService, _LOGIN_SERVICE]
+"""The type of a key such as KEYCLOAK_LOGIN_CONFIG, whose first part names the service."""
 
 
 class AccountKeys(Group):

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from config.group import Group
 from config.kinds import kind_of
+from config.people import LoginService, SignInKeys
 from config.schema import GROUPS, RedisServer
 from config.units import format_size
 
@@ -29,6 +30,13 @@ the first of these that has it:
 Keys are spelled as in Quay where Quay has the concept. Unknown keys, unknown `DRYDOCK_*` variables and wrong values
 stop the start; `drydock config check FILE` finds them beforehand, all at once.
 """
+_TABLE = "| key | type | default | meaning |\n|---|---|---|---|\n"
+_LOGIN_SERVICES = """
+People can also sign in by OpenID Connect providers. Each has a mapping `<NAME>_LOGIN_CONFIG`, such as
+`KEYCLOAK_LOGIN_CONFIG`, with the keys below. Register `<this registry>/oauth2/<name>/callback` and
+`<this registry>/oauth2/<name>/callback/attach` with the provider as redirect addresses, `<name>` in small letters.
+
+"""
 
 
 def reference() -> str:
@@ -38,7 +46,8 @@ def reference() -> str:
 
 def _section(group: type[Group]) -> str:
     rows = "".join(_row(key, known) for key, known in _own_fields(group))
-    return f"\n## {group.title}\n\n| key | type | default | meaning |\n|---|---|---|---|\n{rows}"
+    services = _LOGIN_SERVICES + _TABLE + "".join(_row(key, known) for key, known in LoginService.model_fields.items())
+    return f"\n## {group.title}\n\n{_TABLE}{rows}" + (services if group is SignInKeys else "")
 
 
 def _own_fields(group: type[Group]) -> Iterator[tuple[str, FieldInfo]]:

@@ -3,17 +3,17 @@
 import hashlib
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.people import AccountKeys, SignInKeys
+from config.people import LOGIN_CONFIG, AccountKeys, LoginService, LoginServiceKey, SignInKeys
 from config.schema import (
     AccessKeys,
     BuildKeys,
@@ -180,6 +180,18 @@ class Settings(
         return int(parse_duration(self.DEFAULT_TAG_EXPIRATION).total_seconds())
 
     @property
+    def login_services(self) -> Mapping[str, LoginService]:
+        """The services by which people sign in, by the name in their key: KEYCLOAK_LOGIN_CONFIG is `keycloak`."""
+        keys = (key for key in type(self).model_fields if key.endswith(LOGIN_CONFIG))
+        return {key.removesuffix(LOGIN_CONFIG).lower(): getattr(self, key) for key in keys}
+
+    def is_refused_address(self, email: str | None) -> bool:
+        """Whether nobody creates an account with the address, by FEATURE_BLACKLISTED_EMAILS."""
+        host = (email or "").rpartition("@")[2].lower()
+        domains = map(str.lower, self.BLACKLISTED_EMAIL_DOMAINS if self.FEATURE_BLACKLISTED_EMAILS else ())
+        return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+    @property
     def fresh_login_timeout(self) -> timedelta:
         """How long after the password was given a session may do what is dangerous."""
         return parse_duration(self.FRESH_LOGIN_TIMEOUT)
@@ -216,6 +228,12 @@ class Settings(
             return self.PAGE_TOKEN_KEY
         key = self.secret_key.get_secret_value().encode()
         return SecretStr(hmac.new(key, b"drydock page token key", hashlib.sha256).hexdigest())
+
+
+def settings_with(keys: Iterable[str]) -> type[Settings]:
+    """Settings that have these keys for services to sign in by, too."""
+    fields: dict[str, Any] = {key: (LoginServiceKey, Field(repr=False)) for key in keys}
+    return create_model("Settings", __base__=Settings, **fields) if fields else Settings
 
 
 def _redis_url(server: RedisServer) -> SecretStr:

@@ -161,9 +161,15 @@ def identify_user(
     if tried in slowed:
         with database.write() as session:
             release(session, tried)
-    if confirmed and not user.verified:
-        raise Unconfirmed("Confirm your e-mail address first, by the link in the mail that was sent there")
+    if confirmed:
+        check_confirmed(user)
     return superusers.identify(user)
+
+
+def check_confirmed(user: User) -> None:
+    """Refuse (Unconfirmed) a user whose address has to be confirmed."""
+    if not user.verified:
+        raise Unconfirmed("Confirm your e-mail address first, by the link in the mail that was sent there")
 
 
 def _by_app_token(session: Session, superusers: Superusers, token: str) -> Identity:

@@ -95,6 +95,19 @@ def get_invitation(session: Session, user: User, code: str) -> Invitation:
     return invitation
 
 
+def shows_address(session: Session, code: str | None, email: str | None) -> bool:
+    """Whether the code was mailed to the address, so that who knows it reads the mail there."""
+    if not code or not email:
+        return False
+    known = Invitation.code_hash.in_(session.vault.fingerprints(code))
+    return session.scalar(select(Invitation.id).where(known, Invitation.email == email)) is not None
+
+
+def is_invited(session: Session, email: str) -> bool:
+    """Whether an invitation waits for who has the address."""
+    return session.scalar(select(Invitation.id).where(Invitation.email == email).limit(1)) is not None
+
+
 def accept(session: Session, user: User, code: str, *, actor: Identity) -> Team:
     """Join the team, and the others of the same organization that the user is invited to. Invalid.
 

@@ -1,6 +1,5 @@
 """How accounts begin: people who create their own, and the first one of an installation."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from models.access import Identity
 from models.authentication import Superusers
 from models.codes import issue_code
 from models.errors import Forbidden, Invalid
+from models.invitations import shows_address
 from models.passwords import hash_password
 from models.scopes import SCOPES
 from models.session import Session
@@ -29,15 +29,16 @@ class NewAccount(NamedTuple):
     name: str
     email: str | None
     password: str
+    invite_code: str | None = None
 
 
 def check_registration(settings: Settings, superusers: Superusers, wanted: NewAccount) -> str:
     """Refuse (Invalid, Forbidden) what nobody may create; the hash of the password, which takes a while to make."""
     if settings.FEATURE_MAILING and not wanted.email:
         raise Invalid("Email address is required")
-    if settings.FEATURE_INVITE_ONLY_USER_CREATION:
+    if settings.FEATURE_INVITE_ONLY_USER_CREATION and not wanted.invite_code:
         raise Invalid("Cannot create non-invited user")
-    if settings.FEATURE_BLACKLISTED_EMAILS and _in_domains(wanted.email, settings.BLACKLISTED_EMAIL_DOMAINS):
+    if settings.is_refused_address(wanted.email):
         told = "Creation of a user account for this e-mail is disabled; please contact an administrator"
         raise Invalid(told)
     if wanted.name in superusers.names:
@@ -47,16 +48,20 @@ def check_registration(settings: Settings, superusers: Superusers, wanted: NewAc
 
 
 def register(session: Session, settings: Settings, wanted: NewAccount, *, password_hash: str, actor: Identity) -> User:
-    """Create an account for who asks. Where mail is sent, its address has to be confirmed before it can sign in.
+    """Create an account for who asks. Where mail is sent, its address has to be confirmed before it can sign in; the
+    code of an invitation that was mailed there does that, too.
 
     Invalid, Conflict. Quay operation createNewUser.
     """
+    invited = shows_address(session, wanted.invite_code, wanted.email)
+    if settings.FEATURE_INVITE_ONLY_USER_CREATION and not invited:
+        raise Invalid("Cannot create non-invited user")
     user = users.create_user(
         session,
         wanted.name,
         email=wanted.email,
         password_hash=password_hash,
-        verified=not settings.FEATURE_MAILING,
+        verified=invited or not settings.FEATURE_MAILING,
         tag_expiration_s=settings.default_tag_expiration_s,
         actor=actor,
     )
@@ -119,8 +124,3 @@ def prompts_for(settings: Settings, *, by_service: bool = False) -> list[str]:
     """What a new user is asked for. `by_service`: another service has chosen the user name."""
     prompts = ["confirm_username"] if by_service and settings.FEATURE_USERNAME_CONFIRMATION else []
     return prompts + (["enter_name", "enter_company"] if settings.FEATURE_USER_METADATA else [])
-
-
-def _in_domains(email: str | None, domains: Sequence[str]) -> bool:
-    host = (email or "").rpartition("@")[2].lower()
-    return any(host == domain or host.endswith(f".{domain}") for domain in map(str.lower, domains))

@@ -5,8 +5,9 @@ from typing import NamedTuple
 from config.settings import Settings
 from models import audit
 from models.access import Identity, find_namespace
-from models.authentication import Superusers, identify_user
+from models.authentication import Superusers, check_confirmed, identify_user
 from models.errors import Unauthenticated
+from models.invitations import shows_address
 from models.session import Database, Session
 from models.sessions import begin_session, end_session, refresh_session
 from models.tables import User
@@ -23,21 +24,30 @@ class Browser(NamedTuple):
 
 
 def sign_in(
-    database: Database, superusers: Superusers, settings: Settings, browser: Browser, *, username: str, password: str
+    database: Database,
+    superusers: Superusers,
+    settings: Settings,
+    browser: Browser,
+    *,
+    username: str,
+    password: str,
+    invite_code: str | None = None,
 ) -> str:
     """Begin a session for the user of that name (or address) and password; what the cookie has to hold.
 
-    Unauthenticated, TooMany. Quay operation signinUser.
+    `invite_code`: of an invitation mailed to the user's address, which confirms it. Unauthenticated, Unconfirmed,
+    TooMany. Quay operation signinUser.
     """
     try:
-        caller = identify_user(
-            database, superusers, username, password, ip=browser.ip, confirmed=settings.FEATURE_MAILING
-        ).at(browser.ip)
+        caller = identify_user(database, superusers, username, password, ip=browser.ip).at(browser.ip)
     except Unauthenticated as exc:
         _note_failure(database, settings, username, exc.detail, browser)
         raise
     with database.write() as session:
         user = session.get_one(User, caller.account_id)
+        user.verified = user.verified or shows_address(session, invite_code, user.email)
+        if settings.FEATURE_MAILING:
+            check_confirmed(user)
         return admit_user(session, settings, user, browser, actor=caller)
 
 

@@ -15,6 +15,7 @@ from models.errors import Forbidden
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf_token"
+FLOW_PATH = "/oauth2/"
 
 
 def read_cookie(settings: Settings) -> str | None:
@@ -37,6 +38,12 @@ def cookie_header(settings: Settings, value: str, *, lasting: bool = False) -> s
 def removal_header(settings: Settings) -> str:
     """The Set-Cookie header that takes the cookie away."""
     return dump_cookie(_name(settings), "", max_age=0, secure=_secure(settings), httponly=True, samesite="Lax")
+
+
+def flow_header(settings: Settings, name: str, value: str, *, seconds: int) -> str:
+    """The Set-Cookie header of a sign-in by another service that is under way; 0 seconds take the cookie away."""
+    secure = _secure(settings)
+    return dump_cookie(name, value, max_age=seconds, path=FLOW_PATH, secure=secure, httponly=True, samesite="Lax")
 
 
 def csrf_token(settings: Settings, value: str) -> str:

@@ -11,6 +11,8 @@ from tests.services import process
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_engine import docker_engine as run_docker_engine
 from tests.services.docker_registry import docker_registry
+from tests.services.oidc import Oidc
+from tests.services.oidc import oidc as run_oidc
 from tests.services.postgres import Postgres
 from tests.services.postgres import postgres as run_postgres
 from tests.services.receiver import Receiver
@@ -154,3 +156,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 _marks: pytest.StashKey[dict[int, int]] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def oidc() -> Iterator[Oidc]:
+    """An OpenID Connect provider, and people who sign in there."""
+    with run_oidc() as server:
+        yield server

@@ -66,6 +66,9 @@ def _form(services: Services, target: str, *, status: int = 200, username: str =
         problem=problem,
         by_password=services.settings.FEATURE_DIRECT_LOGIN,
         by_mail=services.settings.FEATURE_MAILING,
+        login_services={
+            name: config.SERVICE_NAME or name.title() for name, config in services.settings.login_services.items()
+        },
     )
 
 

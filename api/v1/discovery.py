@@ -34,6 +34,7 @@ PARAMETERS: Mapping[str, str] = {
     "quota_id": "The id of the quota",
     "repository": "The full path of the repository, `namespace/name`",
     "robot_shortname": "The name of the robot without its owner's",
+    "service_id": "The name of the login service, as in its key of the configuration, in small letters",
     "tag": "The name of the tag",
     "teamname": "The name of the team",
     "token_uuid": "The id of the access token",

@@ -52,7 +52,7 @@ class Registration(BrowserResource):
     @operation("createNewUser", allow=anyone, waits=True)
     def post(self, body: NewUserAccount) -> Answer[AwaitingView | UserView | OwnUserView]:
         """Create a new user."""
-        wanted = NewAccount(body.username, body.email, body.password.get_secret_value())
+        wanted = NewAccount(body.username, body.email, body.password.get_secret_value(), body.invite_code)
         brakes.slow_down(self.services.database, Counted(ASKING, brakes.site_of(request.remote_addr)))
         password_hash = registration.check_registration(self.settings, self.services.superusers, wanted)
         with self.writing() as session:

@@ -61,6 +61,7 @@ class Signin(BrowserResource):
                 self.browser(),
                 username=body.username,
                 password=body.password.get_secret_value(),
+                invite_code=body.invite_code,
             )
         except Unauthenticated as exc:
             raise refused(exc) from exc

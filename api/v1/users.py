@@ -9,7 +9,7 @@ from api.rules import user_read, visitor
 from api.v1.quota_views import WithQuota, namespace_quotas
 from api.v1.views import AvatarView, Sparse, avatar_of
 from config.settings import Settings
-from models import users
+from models import external_logins, users
 from models.access import TEAM_RANK, Identity
 from models.session import Session
 from models.tables import Organization, User
@@ -48,8 +48,16 @@ class UserView(View):
     super_user: Sparse[bool] = None
 
 
+class LoginView(View):
+    """A service that vouches for the user, and what it calls the user."""
+
+    service: str
+    service_identifier: str
+    metadata: dict[str, Any]
+
+
 class OwnUserView(UserView, WithQuota):
-    logins: list[Any] = Field(description="External accounts that are attached to this one")
+    logins: list[LoginView] = Field(description="Services by which the user can sign in")
     invoice_email: bool
     invoice_email_address: str | None
     preferred_namespace: bool = False
@@ -92,10 +100,17 @@ def show_account(session: Session, caller: Identity, user: User, *, settings: Se
         **shown,
         **own,
         **quota,
-        logins=[],
+        logins=_show_logins(session, user),
         prompts=user.prompts or [],
         has_password_set=user.password_hash is not None,
     )
+
+
+def _show_logins(session: Session, user: User) -> list[LoginView]:
+    return [
+        LoginView(service=login.service, service_identifier=login.subject, metadata=login.details)
+        for login in external_logins.list_logins(session, user)
+    ]
 
 
 def _show_organization(caller: Identity, organization: Organization, role: TeamRole) -> OwnOrganization:

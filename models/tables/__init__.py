@@ -8,6 +8,7 @@ from models.tables.codes import OneTimeCode
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
 from models.tables.deliveries import Delivery, DeliveryAttempt
+from models.tables.external_logins import ExternalLogin
 from models.tables.federation import RobotFederation
 from models.tables.invitations import Invitation
 from models.tables.jobs import Build, Job
@@ -34,6 +35,7 @@ __all__ = [
     "Deleted",
     "Delivery",
     "DeliveryAttempt",
+    "ExternalLogin",
     "Garbage",
     "InboundEvent",
     "Invitation",

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from werkzeug.datastructures import Headers
 
 from api import v1, webhooks
-from config.settings import Settings
+from buildworker.openid import open_login_services
+from config.people import LOGIN_CONFIG
+from config.settings import settings_with
 from models.access import find_account
 from models.authentication import Superusers
 from models.session import Database
@@ -28,8 +30,11 @@ EVERYTHING = {"FEATURE_MAILING": True, "FEATURE_USER_INITIALIZE": True}
 
 def make_services(database: Database, folder: Path, **settings: Any) -> Services:
     """Services on the database, storage in memory, and no Redis behind its address; `root` is a superuser."""
+    services = [key for key in settings if key.endswith(LOGIN_CONFIG)]
     return Services(
-        settings=Settings(DATA=folder, SECRET_KEY=SecretStr(KEY), DATABASE_SECRET_KEY=SecretStr(KEY), **settings),
+        settings=settings_with(services)(
+            DATA=folder, SECRET_KEY=SecretStr(KEY), DATABASE_SECRET_KEY=SecretStr(KEY), **settings
+        ),
         database=database,
         storage=MemoryStorage(),
         redis=Redis(port=1, retry=Retry(NoBackoff(), 0)),
@@ -41,6 +46,7 @@ def make_app(services: Services) -> Flask:
     """An application with this surface, and that of webhooks."""
     app = Flask("tests")
     app.extensions["drydock"] = services
+    app.extensions["drydock.logins"] = open_login_services(services.settings)
     app.register_blueprint(v1.blueprint(services))
     app.register_blueprint(webhooks.blueprint())
     return app

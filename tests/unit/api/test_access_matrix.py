@@ -67,6 +67,7 @@ VALUES = {
     "quota_id": "1",
     "delivery_uuid": "no-such-delivery",
     "field_name": "refs",
+    "service_id": "keycloak",
     "tag": "latest",
     "email": "guest@example.com",
     "prototypeid": "no-such-prototype",

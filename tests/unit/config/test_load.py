@@ -320,3 +320,18 @@ def test_a_duration_fits_the_database(errors: Errors) -> None:
     assert errors("TAG_EXPIRATION_OPTIONS: [2w, 68y]") == []
     (problem,) = errors("TAG_EXPIRATION_OPTIONS: [2w, 69y]")
     assert "at most 68y, got '69y'" in problem
+
+
+def test_services_to_sign_in_by_have_keys_of_their_own(tmp_path: Path, errors: Errors) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("KEYCLOAK_LOGIN_CONFIG:\n  OIDC_SERVER: https://login.example.com/realm/\n  CLIENT_ID: drydock\n")
+    other = "{OIDC_SERVER: https://other.example.com, CLIENT_ID: us, LOGIN_SCOPES: [openid]}"
+    services = load_settings(file, {"DRYDOCK_OTHER_LOGIN_CONFIG": other}).login_services
+    assert {name: service.CLIENT_ID for name, service in services.items()} == {"keycloak": "drydock", "other": "us"}
+    assert services["other"].LOGIN_SCOPES == ["openid"]
+    assert load_settings(None, {}).login_services == {}
+    wrong = "KEYCLOAK_LOGIN_CONFIG:\n  OIDC_SERVER: login.example.com\n  CLIENT_IDS: x\n"
+    told = "\n".join(errors(wrong))
+    assert "KEYCLOAK_LOGIN_CONFIG.OIDC_SERVER: expected an address such as" in told
+    assert "KEYCLOAK_LOGIN_CONFIG.CLIENT_IDS: unknown key; did you mean CLIENT_ID?" in told
+    assert "keycloak_LOGIN_CONFIG" in "\n".join(errors("keycloak_LOGIN_CONFIG: {}"))
