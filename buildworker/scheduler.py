@@ -21,9 +21,11 @@ from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from config.settings import Settings
 from models import deliveries, inbound, jobs
+from models.activity import rank_repositories
 from models.log_counts import count_rested
 from models.pulls import flush_pulls
 from models.queue import WakeUps
+from models.terms import index_missing
 from storage.driver import StorageError
 
 log = logging.getLogger(__name__)
@@ -118,6 +120,8 @@ TASKS: tuple[Task | LongTask, ...] = (
     Task("wake waiting jobs", 2, wake_waiting),
     Task("archive forgotten logs", 30, builds.archive_forgotten),
     Task("forget old deliveries", 3600, forget_deliveries),
+    LongTask("make repositories findable", 3600, lambda opened, stop: index_missing(opened.database, stop)),
+    LongTask("rank repositories", 6 * 3600, lambda opened, stop: rank_repositories(opened.database, stop)),
     LongTask("count the log", 60, lambda opened, stop: count_rested(opened.database, stop)),
     Task("write pull events", 5, lambda opened: flush_pulls(opened.redis, opened.database)),
 )

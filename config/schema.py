@@ -182,6 +182,10 @@ class AccessKeys(Group):
         "Set to false for a Swagger UI on another host.",
     )
     FEATURE_ANONYMOUS_ACCESS: Flag = Field(default=True, description="Public repositories are open without an account.")
+    FEATURE_PARTIAL_USER_AUTOCOMPLETE: Flag = Field(
+        default=True,
+        description="Who is signed in finds users by the beginning of their names. When false, by the whole name only.",
+    )
     FEATURE_REQUIRE_TEAM_INVITE: Flag = Field(
         default=True,
         description="Where FEATURE_MAILING is on: who is in no team of an organization is invited to one, and joins by "

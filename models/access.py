@@ -7,7 +7,7 @@ caller administers the namespace and may know.
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, bindparam, exists, false, or_, select, true
 from sqlalchemy.orm import contains_eager
 
 from models.errors import Forbidden, NotFound, ReadOnly, Unauthenticated
@@ -258,9 +258,29 @@ def visible_repositories(caller: Identity) -> ColumnElement[bool]:
     return or_(Repository.is_public, own_repositories(caller))
 
 
+def own_namespace_ids(caller: Identity) -> CompoundSelect[int] | Select[int]:
+    """The ids (`id`) of the namespaces in which the caller has all rights: its own, and organizations."""
+    its_own = select(Account.id).where(Account.id == caller.account_id)
+    if _is_without_rights(caller):
+        return its_own.where(false())
+    return its_own.union(administered_organization_ids(caller))
+
+
+def permitted_repository_ids(caller: Identity) -> CompoundSelect[int] | Select[int]:
+    """The ids (`repository_id`) of repositories that the caller has a permission in, by itself or through a team."""
+    by_itself = select(Permission.repository_id).where(Permission.account_id == caller.account_id)
+    if _is_without_rights(caller):
+        return by_itself.where(false())
+    return by_itself.union(select(Permission.repository_id).where(Permission.team_id.in_(_teams_of(caller))))
+
+
+def _is_without_rights(caller: Identity) -> bool:
+    return caller.account_id is None or (caller.scopes is not None and widest_role(caller.scopes) is None)
+
+
 def own_repositories(caller: Identity) -> ColumnElement[bool]:
     """The condition on Repository rows that the caller has rights in beyond reading what is public."""
-    if caller.account_id is None or (caller.scopes is not None and widest_role(caller.scopes) is None):
+    if _is_without_rights(caller):
         return false()
     permitted = exists().where(
         and_(
@@ -268,12 +288,17 @@ def own_repositories(caller: Identity) -> ColumnElement[bool]:
             or_(Permission.account_id == caller.account_id, Permission.team_id.in_(_teams_of(caller))),
         )
     )
-    administered = (
+    administered = Repository.namespace_id.in_(administered_organization_ids(caller))
+    return or_(Repository.namespace_id == caller.account_id, administered, permitted)
+
+
+def administered_organization_ids(caller: Identity) -> Select[int]:
+    """The ids of the organizations that the caller administers."""
+    return (
         select(Team.organization_id)
         .join(TeamMember, TeamMember.team_id == Team.id)
         .where(TeamMember.account_id == caller.account_id, Team.role == "admin")
     )
-    return or_(Repository.namespace_id == caller.account_id, Repository.namespace_id.in_(administered), permitted)
 
 
 def _teams_of(caller: Identity) -> Select[Any]:

@@ -1,14 +1,17 @@
-"""`INSERT … ON CONFLICT`, which SQLite and PostgreSQL share and SQLAlchemy keeps in two places."""
+"""What SQLite and PostgreSQL both can and want to be told in two ways: `INSERT … ON CONFLICT`, look-ups by prefix."""
 
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, and_, true
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Session
 from models.tables import Base
 
+LAST = "\U0010ffff"
+"""What comes after all that text is made of."""
 _DIALECTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -46,6 +49,19 @@ def add_up(
         insert = insert.from_select([*key, number], rows)
     summed = {number: getattr(table, number) + insert.excluded[number]}
     return insert.on_conflict_do_update(index_elements=key, set_=summed)
+
+
+def begins_with(session: Session, column: InstrumentedAttribute[str], prefix: str) -> ColumnElement[bool]:
+    """The condition that a text begins with `prefix`, in a form that uses an index in byte order.
+
+    On PostgreSQL that is one with `text_pattern_ops`, whatever the database's locale.
+    """
+    if not prefix:
+        return true()
+    end = prefix + LAST
+    if session.get_bind().dialect.name == "sqlite":
+        return and_(column >= prefix, column < end)
+    return and_(column.op("~>=~", is_comparison=True)(prefix), column.op("~<~", is_comparison=True)(end))
 
 
 @lru_cache

@@ -20,6 +20,7 @@ from models.tables import (
     Permission,
     Repository,
     RepositoryBlob,
+    RepositoryTerm,
     RepositoryToken,
     Star,
     Upload,
@@ -27,7 +28,7 @@ from models.tables import (
 
 _KEPT = {Repository.__tablename__, NamespaceBlob.__tablename__, NamespaceUsage.__tablename__}
 """What refers to a deleted namespace until collection has taken what its repositories held."""
-_RIGHTS_AND_BUILDS = (Permission, RepositoryToken, Star, Build)
+_RIGHTS_AND_BUILDS = (Permission, RepositoryTerm, RepositoryToken, Star, Build)
 """What goes at once, whatever the repository holds."""
 
 

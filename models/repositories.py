@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import and_, exists, func, select, tuple_
+from sqlalchemy import and_, exists, select, tuple_
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -21,6 +21,7 @@ from models.prototypes import apply_prototypes
 from models.removal import take_repository
 from models.session import Session
 from models.tables import Account, Permission, Repository, Star, Tag
+from models.terms import index_repository
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def create_repository(
     if owner.id != actor.account_id and actor.account_id is not None:
         session.add(Permission(repository_id=repository.id, account_id=actor.account_id, role="admin"))
         apply_prototypes(session, repository, actor)
+    index_repository(session, repository)
     audit.record(session, "create_repo", actor=actor, repository=repository)
     return repository
 
@@ -101,15 +103,16 @@ def last_modified(session: Session, ids: list[int]) -> dict[int, int]:
     """When a tag last changed in each repository, in Unix seconds."""
     if not ids:
         return {}
-    query = (
-        select(Tag.repository_id, func.max(Tag.start_ms)).where(Tag.repository_id.in_(ids)).group_by(Tag.repository_id)
-    )
-    return {repository: ms // 1000 for repository, ms in session.execute(query)}
+    # One look at the end of the index for each, however many tags there are.
+    last = select(Tag.start_ms).where(Tag.repository_id == Repository.id).order_by(Tag.start_ms.desc()).limit(1)
+    query = select(Repository.id, last.scalar_subquery()).where(Repository.id.in_(ids))
+    return {repository: ms // 1000 for repository, ms in session.execute(query) if ms is not None}
 
 
 def describe_repository(session: Session, repository: Repository, description: str, *, actor: Identity) -> None:
     """Quay operation updateRepo."""
     repository.description = description
+    index_repository(session, repository)
     audit.record(session, "set_repo_description", actor=actor, repository=repository, description=description)
 
 

@@ -1,6 +1,6 @@
 """Stars: the repositories that a user has marked to find them again."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from models.access import Identity, find_repository, may
 from models.dialect import insert_new
@@ -35,3 +35,9 @@ def starred_among(session: Session, caller: Identity, ids: list[int]) -> set[int
         return set()
     query = select(Star.repository_id).where(Star.account_id == caller.account_id, Star.repository_id.in_(ids))
     return set(session.scalars(query))
+
+
+def count_stars(session: Session, ids: list[int]) -> dict[int, int]:
+    """How many have starred each repository; those that nobody has are left out."""
+    query = select(Star.repository_id, func.count()).where(Star.repository_id.in_(ids)).group_by(Star.repository_id)
+    return dict(session.execute(query).all())

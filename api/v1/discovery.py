@@ -30,6 +30,7 @@ PARAMETERS: Mapping[str, str] = {
     "membername": "The name of the user, or of the robot as `owner+shortname`",
     "namespace": "The name of the user or organization",
     "orgname": "The name of the organization",
+    "prefix": "How the names begin",
     "prototypeid": "The id of the prototype",
     "quota_id": "The id of the quota",
     "repository": "The full path of the repository, `namespace/name`",

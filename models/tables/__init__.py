@@ -19,6 +19,7 @@ from models.tables.notifications import Notification, RepositoryEmail, ToldExpir
 from models.tables.prototypes import Prototype
 from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
 from models.tables.repositories import Permission, Repository, Star
+from models.tables.search import RepositoryTerm
 from models.tables.sessions import BrowserSession
 from models.tables.tokens import AppToken, OAuthApplication, OAuthToken, RepositoryToken, ServiceKey
 from models.tables.triggers import InboundEvent, Trigger
@@ -61,6 +62,7 @@ __all__ = [
     "Repository",
     "RepositoryBlob",
     "RepositoryEmail",
+    "RepositoryTerm",
     "RepositoryToken",
     "Robot",
     "RobotFederation",

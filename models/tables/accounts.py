@@ -32,6 +32,14 @@ class Account(Base):
             sqlite_where=text("kind = 'deleted'"),
             postgresql_where=text("kind = 'deleted'"),
         ),
+        # For look-ups by prefix (models.dialect.begins_with), whatever the database's locale.
+        Index(
+            "ix_account_name_prefix",
+            "name",
+            postgresql_ops={"name": "text_pattern_ops"},
+            sqlite_where=text("kind <> 'robot'"),
+            postgresql_where=text("kind <> 'robot'"),
+        ),
         {"sqlite_autoincrement": True},  # the log names accounts by id after they are gone
     )
     __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.tables.accounts import Account, Team
@@ -20,6 +20,15 @@ class Repository(Base):
     __tablename__ = "repository"
     __table_args__ = (
         UniqueConstraint("namespace_id", "name"),
+        Index("ix_repository_search_rank", "search_rank", "id"),
+        Index("ix_repository_name_search_rank", "name", "search_rank"),
+        Index(
+            "ix_repository_public_search_rank",
+            "search_rank",
+            "id",
+            sqlite_where=text("is_public"),
+            postgresql_where=text("is_public"),
+        ),
         Index("ix_repository_public", "id", sqlite_where=text("is_public"), postgresql_where=text("is_public")),
         Index(
             "ix_repository_marked",
@@ -41,6 +50,8 @@ class Repository(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     # Whether anybody wants to be told of pushes, so that a push need not ask.
     tells_pushes: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Below zero by what happened in a month, roughly (models.activity): searches begin with the least.
+    search_rank: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     namespace: Mapped[Account] = relationship()
 

@@ -70,6 +70,7 @@ VALUES = {
     "service_id": "keycloak",
     "tag": "latest",
     "email": "guest@example.com",
+    "prefix": "re",
     "prototypeid": "no-such-prototype",
     "trigger_uuid": "no-such-trigger",
     "uuid": "no-such-notification",

@@ -1,0 +1,128 @@
+"""Finding repositories by a part of their name or by words of their description, among those the caller may see.
+
+The best matches come first: the same name, then parts of names, then descriptions; among them the popular ones. What
+few repositories match is looked up in the index of terms, and so found wherever it is. What many match is looked for
+among the most popular public ones and the caller's own.
+"""
+
+from sqlalchemy import Select, case, func, not_, or_, select, true
+from sqlalchemy.orm import contains_eager
+
+from models.access import (
+    Identity,
+    find_namespace,
+    own_namespace_ids,
+    permitted_repository_ids,
+    sees_everything,
+    visible_repositories,
+)
+from models.dialect import LAST
+from models.session import Session
+from models.tables import Repository, RepositoryTerm
+from models.tables.search import LONGEST_TERM
+from models.terms import words_of
+
+LONGEST_QUERY = 255
+MOST_WORDS = 4
+"""How many words of a query are asked for how rare they are."""
+FEW = 3000
+"""How many terms are looked at one by one."""
+WINDOW = 4000
+"""How many of the most popular public repositories are looked through for what is common."""
+SAME_NAME, IN_NAME, IN_DESCRIPTION = range(3)
+Rank = tuple[int, int, int]
+"""The smaller, the better: what matches, the repository's rank, its id."""
+Area = Select[int, str, str, int]
+"""Repositories to look at: id, name, description, rank."""
+_EVERYTHING = select(Repository.id, Repository.name, Repository.description, Repository.search_rank).where(
+    Repository.state != "MARKED_FOR_DELETION"
+)
+
+
+def find_repositories(
+    session: Session, caller: Identity, query: str, *, offset: int = 0, limit: int
+) -> list[Repository]:
+    """The best matches for the query, from the one after `offset` others, their namespaces loaded with them.
+
+    Without a query all match. `namespace/part` also finds parts of names in the namespace of that name.
+    """
+    text, most = " ".join(query[:LONGEST_QUERY].lower().split()), offset + limit
+    visible = _EVERYTHING.where(visible_repositories(caller))
+    ranks: dict[int, Rank] = {}
+    for area in _where_to_look(session, caller, visible, text):
+        ranks |= _best(session, area, text, most)
+    if text:
+        ranks |= _in_namespace(session, visible, text, most)
+        ranks |= _of_that_name(session, visible, text, most)
+    return _load(session, [id_ for _, _, id_ in sorted(ranks.values())[offset:most]])
+
+
+def _where_to_look(session: Session, caller: Identity, visible: Area, text: str) -> list[Area]:
+    rare = next((word for word in _longest_first(text)[:MOST_WORDS] if _is_rare(session, word)), None)
+    if rare is not None:
+        return [visible.where(Repository.id.in_(_meant(rare)))]
+    if text and " " not in text and _is_rare(session, text):  # as a part of names; descriptions are known by word
+        return [*_areas(caller), visible.where(Repository.id.in_(_meant(text)))]
+    return _areas(caller)
+
+
+def _longest_first(text: str) -> list[str]:
+    return sorted(dict.fromkeys(words_of(text)), key=len, reverse=True)
+
+
+def _is_rare(session: Session, start: str) -> bool:
+    """Whether so few terms begin like this that each can be looked at."""
+    some = _meant(start).limit(FEW + 1).subquery()
+    return session.scalars(select(func.count()).select_from(some)).one() <= FEW
+
+
+def _meant(start: str) -> Select[int]:
+    """The ids of the repositories with a term that begins like this, some more than once."""
+    start = start[:LONGEST_TERM]
+    return select(RepositoryTerm.repository_id).where(RepositoryTerm.term >= start, RepositoryTerm.term < start + LAST)
+
+
+def _areas(caller: Identity) -> list[Area]:
+    """What the caller sees, in parts that are each found by an index: the most popular public ones, and all others."""
+    popular = _EVERYTHING.order_by(Repository.search_rank, Repository.id).limit(WINDOW)
+    if sees_everything(caller):
+        return [popular]
+    private = _EVERYTHING.where(not_(Repository.is_public))
+    namespaces, permitted = own_namespace_ids(caller).subquery(), permitted_repository_ids(caller).subquery()
+    return [  # joined, not with OR: PostgreSQL would look at every repository
+        popular.where(Repository.is_public),
+        private.join(namespaces, namespaces.c.id == Repository.namespace_id),
+        private.join(permitted, permitted.c.repository_id == Repository.id),
+    ]
+
+
+def _of_that_name(session: Session, visible: Area, text: str, most: int) -> dict[int, Rank]:
+    same = visible.where(Repository.name == text).order_by(Repository.search_rank, Repository.id).limit(most)
+    return {id_: (SAME_NAME, rank, id_) for id_, _, _, rank in session.execute(same)}
+
+
+def _in_namespace(session: Session, visible: Area, text: str, most: int) -> dict[int, Rank]:
+    name, slash, part = text.partition("/")
+    namespace = find_namespace(session, name) if slash else None
+    if namespace is None:
+        return {}
+    in_name = Repository.name.contains(part, autoescape=True)
+    return _best(session, visible.where(Repository.namespace_id == namespace.id, in_name), "", most)
+
+
+def _best(session: Session, area: Area, text: str, most: int) -> dict[int, Rank]:
+    """The best matches among what `area` selects, by their ids."""
+    repository = area.subquery().c
+    in_name = repository.name.contains(text, autoescape=True) if text else true()
+    in_description = func.lower(repository.description).contains(text, autoescape=True)
+    match = case((in_name, IN_NAME), else_=IN_DESCRIPTION)
+    query = select(match, repository.search_rank, repository.id).where(or_(in_name, in_description))
+    best = query.order_by(match, repository.search_rank, repository.id).limit(most)
+    return {id_: (match, rank, id_) for match, rank, id_ in session.execute(best)}
+
+
+def _load(session: Session, ids: list[int]) -> list[Repository]:
+    """The repositories in this order."""
+    query = select(Repository).join(Repository.namespace).options(contains_eager(Repository.namespace))
+    found = {repository.id: repository for repository in session.scalars(query.where(Repository.id.in_(ids)))}
+    return [found[id_] for id_ in ids if id_ in found]
