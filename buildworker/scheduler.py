@@ -22,6 +22,7 @@ from buildworker.stop import Stop
 from config.settings import Settings
 from models import deliveries, inbound, jobs
 from models.activity import rank_repositories
+from models.expiry_notices import tell_expiring
 from models.log_counts import count_rested
 from models.pulls import flush_pulls
 from models.queue import WakeUps
@@ -34,6 +35,7 @@ LOCK_KEY = "drydock/scheduler"
 _LOCK_S = 15
 _TICK_S = 1.0
 _LONGEST_END_S = 10.0
+_SLICE = 1000
 _UNHEARD_AFTER = timedelta(seconds=1)
 _Work = Callable[[], object]
 
@@ -108,20 +110,24 @@ def wake_waiting(opened: Runtime) -> None:
                 wakeups.send(queue, uuid)
 
 
-def forget_deliveries(opened: Runtime) -> None:
-    """Delete what is kept of deliveries, out and in, that ended long ago."""
+def forget_deliveries(opened: Runtime, stop: Callable[[], bool]) -> None:
+    """Delete what is kept of deliveries, out and in, that ended long ago, a slice at a time."""
     with opened.database.write() as session:
-        deliveries.forget_old(session)
         inbound.forget_expired(session)
+    more = True
+    while more and not stop():
+        with opened.database.write() as session:
+            more = deliveries.forget_old(session, limit=_SLICE) == _SLICE
 
 
 TASKS: tuple[Task | LongTask, ...] = (
     Task("requeue lost jobs", 2, LostJobs()),
     Task("wake waiting jobs", 2, wake_waiting),
     Task("archive forgotten logs", 30, builds.archive_forgotten),
-    Task("forget old deliveries", 3600, forget_deliveries),
     LongTask("make repositories findable", 3600, lambda opened, stop: index_missing(opened.database, stop)),
     LongTask("rank repositories", 6 * 3600, lambda opened, stop: rank_repositories(opened.database, stop)),
+    LongTask("forget old deliveries", 3600, forget_deliveries),
+    LongTask("tell of tags that expire", 60, lambda opened, stop: tell_expiring(opened.database, stop=stop)),
     LongTask("count the log", 60, lambda opened, stop: count_rested(opened.database, stop)),
     Task("write pull events", 5, lambda opened: flush_pulls(opened.redis, opened.database)),
 )

@@ -156,10 +156,17 @@ def release_dead(session: Session, is_dead: Callable[[str], bool]) -> int:
     return cast("CursorResult[Any]", done).rowcount
 
 
-def forget_old(session: Session) -> None:
-    """Delete the rows that ended long ago."""
-    old = delete(Delivery).where(Delivery.finished_at < now() - KEPT)
-    session.execute(old.execution_options(synchronize_session=False))
+def forget_old(session: Session, *, limit: int = 1000) -> int:
+    """Delete rows that ended long ago; how many, which is `limit` if there may be more."""
+    old = select(Delivery.id).where(Delivery.finished_at < now() - KEPT).limit(limit)
+    done = session.execute(delete(Delivery).where(Delivery.id.in_(old)).execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", done).rowcount
+
+
+def count_waiting(session: Session) -> dict[str, int]:
+    """How many rows of each kind are still to be sent, for metrics."""
+    query = select(Delivery.kind, func.count()).where(Delivery.state == "waiting").group_by(Delivery.kind)
+    return dict(session.execute(query).all())
 
 
 def _told(row: Delivery) -> Told | None:

@@ -61,6 +61,7 @@ def create_notification(
         title=wish.title,
         encrypted_config=session.vault.encrypt(json.dumps(wish.config)),
         event_config=wish.event_config,
+        days_ahead=int(wish.event_config["days"]) if wish.event == "repo_image_expiry" else None,
         encrypted_secret=session.vault.encrypt(secret) if secret else None,
     )
     session.add(notification)

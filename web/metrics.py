@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from models import jobs, metrics
+from models import deliveries, jobs, metrics
 from models.tables import Upload
 from registry.services import Services
 
@@ -68,11 +68,16 @@ class _Installation(Collector):
     def _from_database(self) -> list[Metric]:
         with self._services.database.read() as session:
             counted = jobs.count_open(session)
+            unsent = deliveries.count_waiting(session)
             uploads = session.scalars(select(func.count()).where(Upload.revision >= 0)).one()
         lengths = GaugeMetricFamily("drydock_jobs", "Jobs that wait and run.", labels=["queue", "state"])
         for queue, state in sorted(counted):
             lengths.add_metric([queue, state], counted[queue, state])
-        return [lengths, GaugeMetricFamily("drydock_uploads", "Blob uploads begun and not finished.", value=uploads)]
+        waiting = GaugeMetricFamily("drydock_deliveries", "Mail and notifications still to be sent.", labels=["kind"])
+        for kind in sorted(unsent):
+            waiting.add_metric([kind], unsent[kind])
+        begun = GaugeMetricFamily("drydock_uploads", "Blob uploads begun and not finished.", value=uploads)
+        return [lengths, waiting, begun]
 
     def _from_redis(self) -> list[Metric]:
         builds = CounterMetricFamily("drydock_builds", "Builds that ended, by result.", labels=["result"])

@@ -36,6 +36,7 @@ class Notification(Base):
     title: Mapped[str | None] = mapped_column(String(255))
     encrypted_config: Mapped[str]
     event_config: Mapped[dict[str, Any]]
+    days_ahead: Mapped[int | None]  # of an expiry, as in the configuration, so that the database can compare
     number_of_failures: Mapped[int] = mapped_column(default=0)  # deliveries given up since the last that arrived
     encrypted_secret: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -6,7 +6,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -36,10 +36,14 @@ class Received:
 
 
 class Receiver:
-    """A running receiver. A path `/status/503` is answered so, `/redirect` leads to `/`, anything else is welcome."""
+    """A running receiver. A path `/status/503` is answered so, `/redirect` leads to `/`, anything else is welcome.
+
+    What comes for `/held` is not answered until `released` is set.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.released = threading.Event()
         self.received: list[Received] = []
         self.answers: list[int] = []
         """The next answers' statuses, before the path counts again."""
@@ -72,12 +76,15 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             there.received.append(Received(self.path, dict(self.headers.items()), body))
+            if self.path == "/held":
+                there.released.wait(20)
             answer = b"thanks for " + self.path.encode() + b"\0" * 3 + b"!" * 10_000
             self.send_response(there.status_for(self.path))
             self.send_header("Location", "/")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(answer)
+            with suppress(ConnectionError):  # who asked may have been killed meanwhile
+                self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
@@ -87,5 +94,6 @@ def receiver() -> Iterator[Receiver]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield there
+        there.released.set()
         server.shutdown()
         thread.join()

@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,13 +15,18 @@ from config.load import load_settings
 from config.secrets import ensure_secrets
 from config.settings import Settings
 from models import mail
+from models.access import find_repository
+from models.addresses import Allowed
+from models.announcements import announce_push
 from models.migrate import upgrade
+from models.notification_methods import Subject
+from models.notifications import Wish, create_notification
 from models.opening import open_database
 from models.queue import WakeUps, open_redis
-from models.session import Database
-from models.tables import Delivery
+from models.session import Database, Session
+from models.tables import Delivery, Repository, RepositoryEmail
 from tests.factories.api import make_app, make_services
-from tests.factories.desk import Desk
+from tests.factories.desk import ANN, Desk
 from tests.factories.world import make_world
 from tests.services import process
 from tests.services.process import Server, wait_until
@@ -53,6 +59,32 @@ class Installation:
             mail.send(session, to=to, subject=subject, text=text)
             return session.scalars(select(Delivery.uuid).order_by(Delivery.id.desc()).limit(1)).one()
 
+    def notify(self, method: str, config: dict[str, Any], event: str = "repo_push", **event_config: Any) -> str:
+        """Have acme/app tell somebody; the secret that signs it, if any."""
+        with self.database.write() as session:
+            repository = self.repository(session)
+            if method == "email":
+                session.add(RepositoryEmail(repository=repository, code_hash="x", confirmed=True, **config))
+                session.flush()
+            wish = Wish(event, method, config, event_config)
+            allowed = Allowed(self.settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
+            subject = Subject(repository.namespace, repository)
+            return create_notification(session, subject, wish, allowed=allowed, actor=ANN)[1] or ""
+
+    def push(self, tag: str) -> None:
+        """Tell that somebody pushed the tag."""
+        with self.database.write() as session:
+            announce_push(session, self.repository(session), [tag], actor=ANN)
+
+    def repository(self, session: Session) -> Repository:
+        repository = find_repository(session, "acme", "app")
+        assert repository is not None
+        return repository
+
+    def rows(self, kind: str) -> Sequence[Delivery]:
+        with self.database.read() as session:
+            return session.scalars(select(Delivery).where(Delivery.kind == kind).order_by(Delivery.id)).all()
+
     def row(self, uuid: str) -> Delivery:
         with self.database.read() as session:
             return session.scalars(select(Delivery).where(Delivery.uuid == uuid)).one()
@@ -67,12 +99,15 @@ def installation(tmp_path: Path, fresh_redis_url: str, smtp: Smtp) -> Iterator[I
     environ = {
         "DRYDOCK_DATA": str(tmp_path / "data"),
         "DRYDOCK_REDIS_URL": fresh_redis_url,
+        "DRYDOCK_OUTBOUND_ALLOWED_PRIVATE_HOSTS": "127.0.0.1",
         **{f"DRYDOCK_{key}": value for key, value in smtp.settings.items()},
     }
     settings = ensure_secrets(load_settings(None, environ))
     redis = open_redis(settings)
     database = open_database(settings, on_wake=WakeUps(redis).send)
     upgrade(database)
+    with database.write() as session:
+        make_world(session)
     before = set(process.running())
     yield Installation(environ, settings, database)
     for server in set(process.running()) - before:

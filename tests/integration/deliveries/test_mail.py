@@ -52,7 +52,7 @@ def test_a_worker_that_is_killed_while_it_sends_loses_nothing(installation: Inst
         assert installation.await_state(uuid, "delivered").attempts == 2
 
 
-def test_one_server_that_does_not_answer_keeps_nobody_else_waiting_and_the_end_is_quick(
+def test_one_command_runs_a_process_for_either_sort_of_queue_and_ends_soon(
     installation: Installation, smtp: Smtp
 ) -> None:
     worker = installation.start_worker("deliveries,builds")  # two processes under one

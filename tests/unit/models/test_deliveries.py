@@ -135,15 +135,26 @@ def test_the_number_of_due_rows_is_counted_up_to_a_limit(database: Database) -> 
         assert deliveries.count_due(session, limit=2) == 2
 
 
-def test_rows_that_ended_are_forgotten_in_time(database: Database) -> None:
-    write_mail(database)
-    with database.write() as session:
-        assert deliveries.fail(session, taken_in(session), "no such mailbox", final=True) == "failed"
-    for passed, left in ((timedelta(days=1), 1), (KEPT, 0)):
+def test_rows_that_ended_are_forgotten_in_time_a_slice_at_a_time(database: Database) -> None:
+    for _ in range(3):
+        write_mail(database)
+        with database.write() as session:
+            assert deliveries.fail(session, taken_in(session), "no such mailbox", final=True) == "failed"
+    for passed, forgotten in ((timedelta(days=1), 0), (KEPT, 2)):
         let_pass(database, passed)
         with database.write() as session:
-            deliveries.forget_old(session)
-            assert len(session.scalars(select(Delivery.id)).all()) == left
+            assert deliveries.forget_old(session, limit=2) == forgotten
+    with database.write() as session:
+        assert deliveries.forget_old(session) == 1
+
+
+def test_what_waits_is_counted_by_kind(database: Database) -> None:
+    write_mail(database)
+    write_mail(database)
+    with database.write() as session:
+        assert deliveries.count_waiting(session) == {"mail": 2}
+        deliveries.succeed(session, taken_in(session))
+        assert deliveries.count_waiting(session) == {"mail": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,21 @@
+"""How many days before a tag's end a notification tells it.
+
+Revision: 0016
+After: 0015
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("notification", sa.Column("days_ahead", sa.Integer(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("notification", "days_ahead")

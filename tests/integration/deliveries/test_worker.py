@@ -1,0 +1,97 @@
+"""Notifications, from the event in the outbox to real receivers, by worker processes that may be killed."""
+
+import os
+import signal
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import update
+
+from models.tables import Manifest, Tag
+from models.tables.base import now
+from models.tags import now_ms
+from tests.integration.deliveries.conftest import Installation
+from tests.services import process
+from tests.services.process import wait_until
+from tests.services.receiver import Receiver
+from tests.services.smtp import Smtp
+
+
+def test_a_push_reaches_everybody_within_two_seconds(
+    installation: Installation, receiver: Receiver, smtp: Smtp
+) -> None:
+    secret = installation.notify("webhook", {"url": receiver.url()})
+    installation.notify("slack", {"url": receiver.url("/slack")})
+    installation.notify("email", {"email": "pushes@example.com"})
+    installation.start_worker()
+    begun = time.monotonic()
+    installation.push("v1")
+    request = receiver.wait()
+    assert request.json["updated_tags"] == ["v1"]
+    assert request.is_signed_with(secret)
+    assert receiver.wait("/slack").json["text"] == "ann pushed v1 to acme/app"
+    mail = smtp.await_mail_to("pushes@example.com")
+    assert time.monotonic() - begun < 2
+    assert mail.message["Subject"] == "ann pushed v1 to acme/app"
+    assert "Tags: v1\r\nSee: http://localhost:8080/repository/acme/app\r\n" in mail.text
+    wait_until(lambda: {row.state for row in installation.rows("email")} == {"delivered"}, seconds=5)
+
+
+def test_a_receiver_that_does_not_answer_keeps_no_other_waiting(installation: Installation, receiver: Receiver) -> None:
+    installation.notify("webhook", {"url": receiver.url("/held")})
+    installation.notify("webhook", {"url": receiver.url("/quick")})
+    installation.start_worker()
+    begun = time.monotonic()
+    for number in range(5):
+        installation.push(f"v{number}")
+    receiver.wait("/quick", number=5)
+    assert time.monotonic() - begun < 4
+    assert {row.state for row in installation.rows("webhook")} == {"waiting", "delivered"}
+
+
+def test_a_worker_that_is_killed_in_the_middle_loses_nothing(installation: Installation, receiver: Receiver) -> None:
+    installation.notify("webhook", {"url": receiver.url("/held")})
+    worker = installation.start_worker()
+    installation.push("held")
+    receiver.wait("/held")
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_until(lambda: not worker.alive, seconds=10)
+    installation.push("meanwhile")  # nobody is there to hear
+    assert {row.state for row in installation.rows("webhook")} == {"waiting"}
+    receiver.released.set()
+    installation.start_worker()
+    wait_until(lambda: [row.state for row in installation.rows("webhook")] == ["delivered"] * 2, seconds=10)
+    first, again = (request for request in receiver.at("/held") if request.json["updated_tags"] == ["held"])
+    assert first.headers["webhook-id"] == again.headers["webhook-id"]
+    assert first.body == again.body
+    assert len([request for request in receiver.at("/held") if request.json["updated_tags"] == ["meanwhile"]]) == 1
+
+
+def test_the_scheduler_tells_of_tags_that_expire(installation: Installation, receiver: Receiver) -> None:
+    installation.notify("webhook", {"url": receiver.url()}, "repo_image_expiry", days=2)
+    with installation.database.write() as session:
+        repository = installation.repository(session)
+        manifest = Manifest(
+            repository=repository,
+            digest="sha256:0",
+            media_type="x",
+            content=b"{}",
+            size=2,
+            image_size=0,
+            is_index=False,
+        )
+        session.add(manifest)
+        session.flush()
+        tag = Tag(repository_id=repository.id, name="soon", manifest=manifest, start_ms=now_ms())
+        session.add(tag)
+        session.flush()
+        ends = now() + timedelta(days=1)
+        session.execute(update(Tag).values(expires_ms=int(ends.timestamp() * 1000)))
+    installation.start_worker()
+    argv = [sys.executable, "-P", "-m", "cli.main", "scheduler"]
+    env = {**os.environ, **installation.environ}
+    process.start("scheduler", argv, ready=lambda: True, env=env, cwd=Path(__file__).parents[3])
+    told = receiver.wait(seconds=20).json
+    assert (told["tags"], told["expiring_in"], told["repository"]) == (["soon"], "2 days", "acme/app")
