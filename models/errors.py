@@ -59,7 +59,13 @@ class TagImmutable(DomainError):
         super().__init__(f"tag {tag} is immutable")
 
 
-class QuotaExceeded(DomainError): ...
+class QuotaExceeded(DomainError):
+    """`limit` (models.quota) is the one that would be passed, of the namespace."""
+
+    def __init__(self, detail: str = "", *, namespace_id: int | None = None, limit: object = None) -> None:
+        super().__init__(detail)
+        self.namespace_id = namespace_id
+        self.limit = limit
 
 
 class ReadOnly(DomainError): ...

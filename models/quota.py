@@ -7,7 +7,7 @@ early. The sum is changed last in a transaction, so its lock is held for a momen
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -115,7 +115,9 @@ def charge(session: Session, namespace: Account, added: int) -> list[Limit]:
         if limit.kind == "Reject":
             raise QuotaExceeded(
                 f"{namespace.name} uses {row.size - added} of {limit.bytes} bytes and this push adds {added}: "
-                "delete tags that are no longer needed, or ask for a larger quota"
+                "delete tags that are no longer needed, or ask for a larger quota",
+                namespace_id=namespace.id,
+                limit=replace(limit, used_bytes=row.size - added),
             )
     return [limit for limit in passed if row.size - added <= limit.bytes]
 
@@ -130,7 +132,9 @@ def ensure_room(session: Session, repository_id: int) -> None:
     for limit in _limits(session, row.id, row):
         if limit.kind == "Reject" and row.size >= limit.bytes:
             raise QuotaExceeded(
-                f"{row.name} uses {row.size} of {limit.bytes} bytes: delete tags that are no longer needed"
+                f"{row.name} uses {row.size} of {limit.bytes} bytes: delete tags that are no longer needed",
+                namespace_id=row.id,
+                limit=limit,
             )
 
 

@@ -15,6 +15,7 @@ from models.access import Identity
 from models.announcements import announce_push
 from models.dialect import insert_new, upsert
 from models.quota import charge, claim_blobs
+from models.quota_notices import warn
 from models.session import Session
 from models.tables import Account, Blob, Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob
 from models.tables.base import now
@@ -69,7 +70,8 @@ def put_manifests(session: Session, pushes: list[ManifestPush], *, protection_s:
         for namespace, size in _put(session, wave, protection_s).items():
             added[namespace] = added.get(namespace, 0) + size
     for namespace in sorted(added, key=lambda account: account.id):
-        charge(session, namespace, added[namespace])
+        for limit in charge(session, namespace, added[namespace]):
+            warn(session, namespace, limit)
 
 
 def _waves(pushes: list[ManifestPush]) -> Iterator[list[ManifestPush]]:

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request
 
 from models import metrics
 from models.errors import NotFound
+from models.quota_notices import refusals_told
 from models.session import Session
 from models.tags import remove_tag
 from registry.errors import ManifestUnknown, SizeInvalid
@@ -77,7 +78,8 @@ def put(name: str, reference: str) -> Response:
             protection_s=protection_s,
         )
 
-    services.database.apply(store)
+    with refusals_told(services.database):
+        services.database.apply(store)
     metrics.pushed()
     headers = stored_headers(repository, digest, parsed)
     if isinstance(wanted, Digest) and tags:

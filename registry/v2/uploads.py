@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 
 from models.access import Identity
+from models.quota_notices import refusals_told
 from models.session import Session
 from registry.blobs import mount_blob
 from registry.errors import DigestInvalid, UploadInvalid, UploadOutOfOrder, UploadUnknown
@@ -29,7 +30,8 @@ def start(name: str) -> Response:
     id_ = ensure_writable(services.database, services.settings, repository, actor=actor)
     if mounted is not None and _mount(id_, mounted, actor):
         return _created(repository, mounted)
-    upload = begin_upload(services, id_)
+    with refusals_told(services.database):
+        upload = begin_upload(services, id_)
     if digest is None:
         return _accepted(repository, upload)
     try:

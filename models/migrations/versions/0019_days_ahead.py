@@ -1,14 +1,14 @@
 """How many days before a tag's end a notification tells it.
 
-Revision: 0016
-After: 0015
+Revision: 0019
+After: 0018
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
