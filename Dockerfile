@@ -19,7 +19,7 @@ RUN python3 -m venv .venv \
     # Of AWS's 400 services only storage and the ways to obtain credentials are used.
     && cd .venv/lib/python3*/site-packages/botocore/data \
     && find . -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name sso ! -name sso-oidc -exec rm -rf {} +
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml CHANGELOG.md README.md LICENSE ./
 COPY conf conf
 COPY config config
 COPY models models

@@ -188,6 +188,14 @@ def superuser_over_user(session: Session, caller: Identity, username: str) -> Us
     return users.get_user(session, username)
 
 
+@rule(scope="super:user", gives="organization")
+def superuser_over_organization(session: Session, caller: Identity, name: str) -> Organization:
+    """Superusers of the installation, about an organization."""
+    if not caller.superuser:
+        raise caller.refuse()
+    return access.get_organization(session, name)
+
+
 @rule(scope="super:user", gives="account")
 def superuser_over_namespace(session: Session, caller: Identity, namespace: str) -> Account:
     """Superusers of the installation, about a user or an organization."""

@@ -2,6 +2,6 @@
 
 FORKED = ("builds",)
 """One job at a time, each in a process of its own (`buildworker.worker`): what takes long, or runs what users wrote."""
-SHORT = ("deliveries",)
+SHORT = ("deliveries", "reports")
 """Many at a time, in threads of one process (`buildworker.errands`): what is over soon, and must not wait for those."""
 EVERY = (*SHORT, *FORKED)

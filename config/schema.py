@@ -208,6 +208,9 @@ class AccessKeys(Group):
     OAUTH_ACCESS_TOKEN_LIFETIME_SEC: Seconds = Field(
         default=315_576_000, description="Life of an OAuth access token, in seconds; ten years, as in Quay."
     )
+    APP_SPECIFIC_TOKEN_EXPIRATION: Duration | None = Field(
+        default=None, description="Life of an application-specific token, such as `4w`. Not set: it does not expire."
+    )
     OUTBOUND_ALLOWED_PRIVATE_HOSTS: PrivateHosts = Field(
         default=(),
         description="Host names, addresses and networks in private or loopback ranges that archives, git and webhooks "

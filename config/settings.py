@@ -197,6 +197,11 @@ class Settings(
         return parse_duration(self.FRESH_LOGIN_TIMEOUT)
 
     @property
+    def app_token_lifetime(self) -> timedelta | None:
+        """How long a new application-specific token is good; None: as long as it is there."""
+        return parse_duration(self.APP_SPECIFIC_TOKEN_EXPIRATION) if self.APP_SPECIFIC_TOKEN_EXPIRATION else None
+
+    @property
     def session_lifetime(self) -> timedelta:
         """After what time a browser session ends in any case."""
         return timedelta(seconds=self.PERMANENT_SESSION_LIFETIME)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import func, literal, select, update
 
 from config.settings import Settings
 from config.units import parse_duration
@@ -104,6 +104,31 @@ def administered_by(session: Session, user: User) -> list[Organization]:
         .where(TeamMember.account_id == user.id, Team.role == "admin")
     )
     return list(session.scalars(select(Organization).where(Organization.id.in_(mine)).order_by(Organization.name)))
+
+
+def list_organizations(session: Session, *, after: int = 0, limit: int) -> list[Organization]:
+    """Organizations by age, from the one behind id `after` on. Quay operation listAllOrganizations."""
+    query = select(Organization).where(Organization.id > after).order_by(Organization.id).limit(limit)
+    return list(session.scalars(query))
+
+
+def rename_organization(session: Session, organization: Organization, name: str, *, actor: Identity) -> None:
+    """Give the organization another name, and with it its robots. Invalid: the name; Conflict: it is taken.
+
+    Whoever refers to it by its name has to follow: clients, images, robots' user names. Quay: changeOrganization.
+    """
+    if name == organization.name:
+        return
+    check_namespace(name)
+    if find_account(session, name) is not None:
+        raise Conflict("A user or organization with this name already exists")
+    session.execute(select(Account.id).where(Account.id == organization.id).with_for_update())
+    former, organization.name = organization.name, name
+    session.flush()
+    shortname = func.substr(Account.name, len(former) + 1)
+    renamed = update(Account).where(Account.owner_id == organization.id).values(name=literal(name).concat(shortname))
+    session.execute(renamed.execution_options(synchronize_session=False))
+    audit.record(session, "org_change_name", actor=actor, namespace=organization, old_name=former, new_name=name)
 
 
 def lock_organizations(session: Session, ids: Collection[int]) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Database, Session
 from models.tables import (
+    AppToken,
     Base,
     Delivery,
     Notification,
@@ -20,6 +21,7 @@ from models.tables import (
 
 BATCH = 500
 ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
+    (AppToken, AppToken.id, "encrypted_token"),
     (Delivery, Delivery.id, "encrypted_message"),
     (Notification, Notification.id, "encrypted_config"),
     (Notification, Notification.id, "encrypted_secret"),
@@ -53,7 +55,7 @@ def _rotate(database: Database, table: type[Base], key: InstrumentedAttribute[in
             rows = _next_rows(session, table, key, name, last)
             for row in rows:
                 setattr(row, name, session.vault.rotate(getattr(row, name)))
-                if isinstance(row, RepositoryToken):
+                if isinstance(row, (AppToken, RepositoryToken)):
                     row.token_hash = session.vault.fingerprint(session.vault.decrypt(getattr(row, name)))
             if not rows:
                 return total

@@ -13,7 +13,6 @@ from models.scopes import SCOPES, named_scopes
 from models.session import Session
 from models.tables import (
     Account,
-    AppToken,
     OAuthApplication,
     OAuthToken,
     User,
@@ -126,21 +125,6 @@ def check_scopes(text: str) -> list[str]:
         told = f"unknown scope {unknown[0][:60]!r}" if unknown else "name at least one scope"
         raise Invalid(f"scope: {told}; the scopes are {', '.join(SCOPES)}")
     return named
-
-
-def create_app_token(
-    session: Session, user: User, title: str, *, expires_at: datetime | None = None, actor: Identity
-) -> tuple[AppToken, str]:
-    """A password for one program of the user's, and its row; it cannot be shown again. Invalid."""
-    if not 1 <= len(title) <= 255:
-        raise Invalid("title: expected 1 to 255 characters")
-    _check_expiry(expires_at)
-    token = new_token(64)
-    row = AppToken(account_id=user.id, title=title, token_hash=session.vault.fingerprint(token), expires_at=expires_at)
-    session.add(row)
-    session.flush()
-    audit.record(session, "create_app_specific_token", actor=actor, namespace=user, app_specific_token_title=title)
-    return row, token
 
 
 def _record(

@@ -49,6 +49,11 @@ def create_user(
     return user
 
 
+def has_users(session: Session) -> bool:
+    """Whether there is any user: an installation without one is still being set up."""
+    return session.scalar(select(User.id).limit(1)) is not None
+
+
 def get_user(session: Session, name: str) -> User:
     """The user of that name; NotFound."""
     user = session.scalar(select(User).where(User.name == name))

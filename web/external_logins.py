@@ -3,7 +3,7 @@
 from flask import Blueprint, Flask, Response, request
 
 from buildworker.openid import LIFE_S, Aim, Flow, LoginServices, cookie_name, open_flow, redirect_uri
-from models import external_logins, signin, tokens
+from models import app_tokens, external_logins, signin
 from models.access import Identity
 from models.errors import DomainError, Forbidden
 from models.external_logins import Person
@@ -84,4 +84,5 @@ def _sign_in(services: Services, flow: Flow, person: Person, title: str) -> Resp
 
 def _client_token(session: Session, user: User, title: str, actor: Identity) -> str:
     """A password for container clients, which people without one need."""
-    return tokens.create_app_token(session, user, f"Container client, by {title}"[:255], actor=actor)[1]
+    token = app_tokens.create_app_token(session, user, f"Container client, by {title}"[:255], actor=actor)
+    return app_tokens.code_of(session, token) or ""

@@ -121,6 +121,17 @@ class BuildsResource(Resource):
         except NotFound as exc:
             raise Invalid(f"Unable to locate a build by id: {uuid}") from exc
 
+    def logs_of(self, build: Build, start: int, archived_at: str) -> ArchivedLogsView | LogsView:
+        """The build's log from an entry on. `archived_at`: the path where this caller reads it again."""
+        services = self.services
+        try:
+            total, logs = buildlogs.read_logs(services.redis, build.job, start, open_archive=services.storage.open)
+        except StorageError as exc:
+            raise Upstream("The build's archived log cannot be read from storage now; try again soon") from exc
+        if build.job.logs_path is None:
+            return LogsView(start=start, total=total, logs=logs)
+        return ArchivedLogsView(start=start, total=total, logs=logs, logs_url=f"{self.settings.url}{archived_at}")
+
 
 @section.at("/repository/<repopath:repository>/build/")
 class RepositoryBuilds(BuildsResource):
@@ -183,18 +194,7 @@ class RepositoryBuildLogs(BuildsResource):
         if not readers and not may(self.session, self.caller, repository, "write"):
             raise self.caller.refuse()
         build = self.find(repository, build_uuid)
-        total, logs = self._read(build, query.start)
-        if build.job.logs_path is None:
-            return LogsView(start=query.start, total=total, logs=logs)
-        url = f"{self.settings.url}{build_path(build)}/logs"
-        return ArchivedLogsView(start=query.start, total=total, logs=logs, logs_url=url)
-
-    def _read(self, build: Build, start: int) -> tuple[int, list[buildlogs.Entry]]:
-        services = self.services
-        try:
-            return buildlogs.read_logs(services.redis, build.job, start, open_archive=services.storage.open)
-        except StorageError as exc:
-            raise Upstream("The build's archived log cannot be read from storage now; try again soon") from exc
+        return self.logs_of(build, query.start, f"{build_path(build)}/logs")
 
 
 def build_path(build: Build) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from api.endpoint import Query, Resource, Section, View, operation
-from api.rules import org_admin, repo_admin, superuser, user_admin
+from api.rules import fresh, org_admin, repo_admin, superuser, user_admin
 from api.v1.paging import next_page, page_start
 from api.v1.superusers import section as superuser_section
 from api.v1.views import AvatarView, Moment, Sparse, avatar, avatar_of
@@ -235,7 +235,7 @@ class UserAggregateLogs(_Logs):
 
 @superuser_section.at("/superuser/logs")
 class AllLogs(_Logs):
-    @operation("listAllLogs", allow=superuser)
+    @operation("listAllLogs", allow=fresh(superuser))
     def get(self, query: AllLogsQuery) -> LogPageView:
         """List the usage logs for the current system."""
         namespace = find_namespace(self.session, query.namespace) if query.namespace is not None else None
@@ -246,7 +246,7 @@ class AllLogs(_Logs):
 
 @superuser_section.at("/superuser/aggregatelogs")
 class AllAggregateLogs(_Logs):
-    @operation("listAllAggregateLogs", allow=superuser)
+    @operation("listAllAggregateLogs", allow=fresh(superuser))
     def get(self, query: PeriodQuery) -> CountsView:
         """Returns the aggregated logs for the current system."""
         return self.counts(query, "all")

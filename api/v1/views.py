@@ -36,6 +36,12 @@ def iso_date(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def http_header_date(moment: datetime) -> str:
+    """The same as in HTTP headers: `Fri, 20 Nov 2026 14:46:26 GMT`."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+HttpMoment = Annotated[datetime, PlainSerializer(http_header_date, return_type=str), WithJsonSchema({"type": "string"})]
 IsoMoment = Annotated[
     datetime, PlainSerializer(iso_date, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
 ]

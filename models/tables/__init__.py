@@ -17,11 +17,11 @@ from models.tables.logs import LogCount, LogEntry
 from models.tables.messages import Message
 from models.tables.notifications import Notification, RepositoryEmail, ToldExpiry, UserNotification
 from models.tables.prototypes import Prototype
-from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
+from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit, RegistrySize
 from models.tables.repositories import Permission, Repository, Star
 from models.tables.search import RepositoryTerm
 from models.tables.sessions import BrowserSession
-from models.tables.tokens import AppToken, OAuthApplication, OAuthToken, RepositoryToken, ServiceKey
+from models.tables.tokens import AppToken, OAuthApplication, OAuthToken, PublishedKey, RepositoryToken, ServiceKey
 from models.tables.triggers import InboundEvent, Trigger
 
 __all__ = [
@@ -57,8 +57,10 @@ __all__ = [
     "Organization",
     "Permission",
     "Prototype",
+    "PublishedKey",
     "Quota",
     "QuotaLimit",
+    "RegistrySize",
     "Repository",
     "RepositoryBlob",
     "RepositoryEmail",

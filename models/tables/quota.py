@@ -1,5 +1,6 @@
 """What namespaces use, and how much they may."""
 
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
@@ -51,3 +52,13 @@ class QuotaLimit(Base):
     quota_id: Mapped[int] = mapped_column(ForeignKey("quota.id", ondelete="CASCADE"))
     kind: Mapped[LimitKind] = mapped_column(String(8))
     threshold_percent: Mapped[int]
+
+
+class RegistrySize(Base):
+    """What all blobs of the installation took when they were last counted: one row."""
+
+    __tablename__ = "registry_size"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+    counted_at: Mapped[datetime]

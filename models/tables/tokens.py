@@ -1,6 +1,7 @@
 """Credentials that are not passwords: OAuth, application-specific and repository tokens, and the token signing keys."""
 
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import ForeignKey, String
@@ -54,7 +55,7 @@ class OAuthToken(Base):
 
 
 class AppToken(Base):
-    """A password for one program (`$app`), with all the rights of its user."""
+    """A password for one program (`$app`), with all the rights of its user, who is shown it again."""
 
     __tablename__ = "app_token"
 
@@ -63,6 +64,7 @@ class AppToken(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     title: Mapped[str] = mapped_column(String(255))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    encrypted_token: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_accessed_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
@@ -101,3 +103,24 @@ class ServiceKey(Base):
     encrypted_private_key: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime | None]
+
+
+class PublishedKey(Base):
+    """A service's public key; trusted once it is approved, and until it expires."""
+
+    __tablename__ = "published_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kid: Mapped[str] = mapped_column(String(255), unique=True)
+    service: Mapped[str] = mapped_column(String(255), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    jwk: Mapped[dict[str, Any]]
+    details: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime | None]
+    approver_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"), index=True)
+    approval_type: Mapped[str | None] = mapped_column(String(40))
+    approved_at: Mapped[datetime | None]
+    notes: Mapped[str] = mapped_column(default="")
+
+    approver: Mapped[Account | None] = relationship()
