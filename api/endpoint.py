@@ -23,6 +23,7 @@ from api.parsing import Body, Query, check_path, parse_body, parse_query, read_b
 from api.rules import Rule
 from config.settings import Settings
 from models.access import Identity
+from models.dialect import is_full
 from models.errors import Conflict, Upstream
 from models.session import Session
 from registry.services import Services
@@ -178,7 +179,13 @@ def _bind(op: Operation) -> Callable[..., Response]:
             if _collided(exc):
                 raise Conflict("Somebody changed the same thing at the same moment; look again and repeat") from exc
             if isinstance(exc, OperationalError):
-                raise Upstream("The database does not answer; try again in a moment") from exc
+                full = is_full(exc)
+                said = (
+                    "The disk of the database is full"
+                    if full
+                    else "The database does not answer; try again in a moment"
+                )
+                raise Upstream(said) from exc
             raise
 
     handle.__doc__ = op.method.__doc__

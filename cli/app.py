@@ -13,6 +13,8 @@ from api.v1.errors import answer_error
 from buildworker.openid import open_login_services
 from cli.bodies import with_bodies
 from cli.logs import request_id
+from cli.pace import Patience
+from cli.slots import WAITING, Slots
 from config.load import load_settings
 from config.secrets import ensure_secrets
 from config.settings import Settings
@@ -68,7 +70,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(part.blueprint(services))
     oauth.mount(app, services)
     external_logins.mount(app, services, logins)
-    app.wsgi_app = with_bodies(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    slots = Slots(settings.WEB_THREADS, crowd=WAITING // 2)
+    patience = Patience(settings.BODY_PATIENCE_SEC, settings.BODY_MINIMUM_RATE)
+    app.wsgi_app = with_bodies(app.wsgi_app, slots, patience)  # type: ignore[assignment, method-assign]
     if proxies := settings.TRUSTED_PROXIES:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     return app

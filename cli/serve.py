@@ -41,7 +41,6 @@ def _serve(
 ) -> int:
     first_start = not admin_password_file(settings).exists()
     folder = _run_folder(settings)
-    environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")
     if settings.redis_url is None:
         environ["DRYDOCK_REDIS_URL"] = _start_redis(supervisor, folder, stack)
     # The web processes import while the database is prepared, and answer when the gate opens: its other end closes.
@@ -68,10 +67,9 @@ def _serve(
 
 
 def _run_folder(settings: Settings) -> Path:
-    """The folder for what does not outlive `serve`, with empty metrics."""
+    """The folder for what does not outlive `serve`."""
     folder = settings.data / "run"
-    shutil.rmtree(folder / "metrics", ignore_errors=True)
-    (folder / "metrics").mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

@@ -33,6 +33,9 @@ HEAD_S = 10.0
 """How long a client may take for a request's line and headers; it holds a thread meanwhile, be it byte by byte."""
 BODY_S = 2.0
 """How long a small body may take before a thread waits for it."""
+LINGER_S, LINGER_QUIET_S = 5.0, 2.0
+"""How long a connection that is over is kept for a client that still sends; and for one that does not."""
+LONGEST_LINGERED = 256 << 10
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -78,13 +81,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Serve a request, as gunicorn does; in a thread."""
         self._heads[conn] = time.monotonic() + HEAD_S
         try:
-            return super().handle(conn)
+            kept = super().handle(conn)
         finally:
             self._heads.pop(conn, None)
+        if not kept:
+            _linger(conn.sock)
+        return kept
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
-        self._heads.pop(conn, None)  # the head is here; the body has all the time that it keeps coming
+        self._heads.pop(conn, None)  # the head is here; how long the body may take is up to cli.bodies
         return super().handle_request(req, conn)
+
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        """Keep the connection, or close it: at once, for its thread has lingered, and the main thread must not wait."""
+        if fs.cancelled() or (fs.exception() is None and not fs.result()):
+            self.nr_conns -= 1
+            conn.close()
+        else:
+            super().finish_request(conn, fs)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """At least once a second, in the main thread: end the heads that take too long, give up waiting for bodies."""
@@ -193,6 +207,20 @@ def _received(client: socket.socket) -> bytes:
         return client.recv(LONGEST)
     except OSError:
         return b""  # gunicorn finds out
+
+
+def _linger(connection: socket.socket) -> None:
+    """Tell the client that there will be no more, and take what it still sends until it has seen that.
+
+    Closed at once, a connection with unread bytes is reset, and a client that was still sending would see no answer.
+    """
+    until = time.monotonic() + LINGER_S
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        while (left_s := until - time.monotonic()) > 0:
+            connection.settimeout(min(left_s, LINGER_QUIET_S))
+            if not connection.recv(LONGEST_LINGERED):
+                return
 
 
 def _send(conn: TConn, request: HotRequest, answer: HotAnswer, began: float) -> bytes:

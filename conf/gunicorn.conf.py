@@ -15,10 +15,11 @@ from typing import Any
 from cli.logs import configure_logging
 from cli.options import environ_of
 from cli.processes import die_with_parent
+from cli.slots import WAITING
 from config.load import load_settings
 
 STALLED_S = 120
-"""How long a client may send nothing, or take nothing of what it is sent, before it is given up."""
+"""How long a client may take nothing of what it is sent before it is given up; bodies have a limit of their own."""
 
 _settings = load_settings(None, os.environ)
 os.environ.update(environ_of(_settings, None))  # absolute paths, because of chdir
@@ -36,8 +37,8 @@ backlog = 2048
 
 worker_class = "cli.web_worker.Worker"  # gthread, with a short way for hot requests
 workers = _settings.WEB_WORKERS
-threads = _settings.WEB_THREADS
-worker_connections = 1000
+threads = _settings.WEB_THREADS + WAITING  # of which WEB_THREADS are at work; see cli.slots
+worker_connections = 1000 + WAITING
 keepalive = 75
 # A heartbeat of the process's main thread, which takes connections and nothing else. Requests run in other threads and
 # may last for hours; what ends the stuck ones is STALLED_S.
@@ -51,7 +52,8 @@ limit_request_line = 8190
 forwarded_allow_ips = ""
 control_socket_disable = True
 
-# The counters of all web processes. The folder is there before anything is imported that counts, the logger above all.
+# The counters of all web processes: in memory, for where they are mapped from a disk that gets full, the process that
+# counts is ended by the kernel. The folder is there before anything is imported that counts, the logger above all.
 _metrics_name = f"drydock-metrics-{os.getuid()}-{_host}-{_settings.PORT}-"
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_metrics_name, dir=worker_tmp_dir)
@@ -73,8 +75,8 @@ def when_ready(server: Any) -> None:
 def _bound_stalls(listener: Any) -> None:
     """Bound what a stuck client can hold, by options that every connection inherits from the listener.
 
-    SO_RCVTIMEO bounds each wait for its bytes, TCP_USER_TIMEOUT each wait for it to take ours, keep-alive finds those
-    that are gone.
+    SO_RCVTIMEO bounds each wait for its bytes that nothing else bounds, TCP_USER_TIMEOUT each wait for it to take ours,
+    keep-alive finds those that are gone.
     """
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", STALLED_S, 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -68,7 +68,20 @@ class ServerKeys(Group):
     )
     REGISTRY_TITLE: Text = Field(default="Drydock", description="Name shown to people.")
     WEB_WORKERS: Count = Field(default=2, description="Web processes.")
-    WEB_THREADS: Count = Field(default=16, description="Threads of each web process.")
+    WEB_THREADS: Count = Field(
+        default=16,
+        description="Requests that each web process works on at once; those of slow clients it waits for do not count.",
+    )
+    BODY_MINIMUM_RATE: Size = Field(
+        default=parse_size("1K"),
+        description="Bytes a second at which a request's body has to come, over time. Slower clients, and those that "
+        "stop, are given up after BODY_PATIENCE_SEC.",
+    )
+    BODY_PATIENCE_SEC: Seconds = Field(
+        default=60,
+        description="For how long a client may send a request's body more slowly than BODY_MINIMUM_RATE, or not at "
+        "all, in seconds. Pauses are forgiven as it catches up. Shorter while hundreds of clients are waited for.",
+    )
     LOG_LEVEL: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         Kind("`DEBUG`, `INFO`, `WARNING` or `ERROR`", "DEBUG, INFO, WARNING or ERROR"),

@@ -1,10 +1,12 @@
-"""What SQLite and PostgreSQL both can and want to be told in two ways: `INSERT … ON CONFLICT`, look-ups by prefix."""
+"""What SQLite and PostgreSQL both can and say in two ways: `INSERT … ON CONFLICT`, look-ups by prefix, a full disk."""
 
+import sqlite3
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, true
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.session import Session
@@ -13,6 +15,13 @@ from models.tables import Base
 LAST = "\U0010ffff"
 """What comes after all that text is made of."""
 _DIALECTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_DISK_FULL = "53100"
+
+
+def is_full(error: OperationalError) -> bool:
+    """Whether the database has no room left on its disk."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == _DISK_FULL
 
 
 def insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:

@@ -7,14 +7,14 @@ crash.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from models import metrics
-from models.dialect import insert_new
+from models.dialect import insert_new, is_full
 from models.quota import ensure_room
 from models.session import Session
 from models.tables import Blob
@@ -142,6 +142,10 @@ def _save(services: Services, upload: Upload, grown: Upload) -> Upload:
         if not upload.size:
             _drop(services.storage, grown)
         raise UploadUnknown("the repository was deleted") from exc
+    except OperationalError as exc:
+        if is_full(exc) and not upload.size:  # nothing was written, so these bytes would be in the way for a day
+            _drop(services.storage, grown)
+        raise
     if saved is None:
         if not upload.size:
             services.storage.abort(grown.state)
@@ -196,16 +200,25 @@ def _publish(services: Services, upload: Upload, digest: Digest, *, instead_of: 
             session.run(_REPLACE_LOST, {"wanted": str(digest), "lost": instead_of, "found": upload.path})
         return link_blob(session, upload.repository_id, str(digest))
 
-    try:
-        published_at = services.database.apply(publish)
-    except IntegrityError as exc:
-        raise UploadUnknown("the repository was deleted") from exc
+    published_at = _carried_out(services, upload, publish)
     if published_at is None:
         if upload.id is None:  # else the bytes belong to the request that ended the upload, and may be a blob by now
             services.storage.delete([upload.path])
         raise UploadUnknown("another request has finished or cancelled this upload")
     if published_at != upload.path:
         services.storage.delete([upload.path])
+
+
+def _carried_out(services: Services, upload: Upload, publish: Callable[[Session], str | None]) -> str | None:
+    """What `publish` says, once it is committed. UploadUnknown if there is nothing to publish into."""
+    try:
+        return services.database.apply(publish)
+    except IntegrityError as exc:
+        raise UploadUnknown("the repository was deleted") from exc
+    except OperationalError as exc:
+        if is_full(exc) and upload.id is None:  # as in _save; with a row the client may try again
+            services.storage.delete([upload.path])
+        raise
 
 
 def _stored_path(services: Services, digest: Digest) -> str | None:

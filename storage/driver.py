@@ -7,6 +7,7 @@ Nothing is visible at a path before it is complete: `write` and `commit` publish
 and whatever they acknowledged survives a crash of the process or the host.
 """
 
+import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -17,6 +18,10 @@ State = dict[str, Any]
 
 class StorageError(Exception):
     """The store did not do what was asked; the cause is chained."""
+
+
+class StorageFull(StorageError):
+    """There is no room left in the store."""
 
 
 class NotFound(StorageError):
@@ -33,6 +38,15 @@ class UploadLost(StorageError):
 
 class UploadBusy(StorageError):
     """Another request is appending to the same upload right now."""
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def failed(what: str, exc: OSError) -> StorageError:
+    """The StorageError that tells of what a file system did not do."""
+    kind = StorageFull if exc.errno in _NO_ROOM else StorageError
+    return kind(f"{what}: {exc.strerror or exc}")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.driver import NotFound, Stat, State, StorageError, UploadBusy, UploadLost
+from storage.driver import NotFound, Stat, State, UploadBusy, UploadLost, failed
 from storage.paths import UPLOADS, checked, checked_folder
 
 BLOCK = 1 << 20
@@ -201,7 +201,7 @@ def _errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise StorageError(f"the storage folder does not serve {path}: {exc.strerror or exc}") from exc
+        raise failed(f"the storage folder does not serve {path}", exc) from exc
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import IO
 
-from storage.driver import StorageError
+from storage.driver import StorageError, failed
 
 MIB = 1 << 20
 SMALLEST = 5 * MIB
@@ -46,7 +46,12 @@ class Part:
         """Add what fits; the rest."""
         fits = data[: self._capacity - self.size]
         if self._file:
-            self._file.write(fits)
+            try:
+                self._file.write(fits)
+            except OSError as exc:
+                raise failed(
+                    f"the folder for temporary files, {tempfile.gettempdir()}, does not take a part", exc
+                ) from exc
         else:
             self._memory += fits
         self.size += len(fits)

@@ -30,7 +30,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from storage.driver import NotFound, Stat, State, StorageError, UploadLost
+from storage.driver import NotFound, Stat, State, StorageError, StorageFull, UploadLost
 from storage.parts import MIB, Part, split
 from storage.paths import UPLOADS, checked, checked_folder
 from storage.sender import sending
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
 _LOST = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
+_FULL = {"XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "507"}
 _PAST_THE_END = {"InvalidRange", "416"}
 _BATCH = 1000
 
@@ -309,6 +310,8 @@ class _Bucket:
         if code in _LOST or (exc.operation_name == "UploadPart" and code == "NotImplemented"):
             # Not implemented, by some servers: replacing a part that a request which died had sent.
             return UploadLost(f"the upload to {path} is gone or not as it was: {code}")
+        if code in _FULL:
+            return StorageFull(f"S3 has no room for {path}: {code}")
         if code == "NoSuchBucket":
             return StorageError(f"the bucket {self.name} does not exist: make it, or correct its name in the settings")
         return StorageError(f"S3 refused {path}: {exc}")

@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -20,7 +21,7 @@ from tests.services.s3 import Bucket
 
 SetUp = Literal["embedded", "mixed", "production"]
 _PROGRAM = Path(sys.prefix, "bin", "drydock")
-_ROLES = ("web-", "worker-", "scheduler")
+_ROLES = ("web-", "worker-", "errands", "scheduler")
 
 
 class Drydock:
@@ -151,8 +152,9 @@ class Drydock:
 
     def stop(self) -> None:
         """End every process; the data stays."""
-        while self.servers:
-            self.servers.pop().stop()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(process.Server.stop, self.servers))
+        self.servers.clear()
         self.workers.clear()
         self.web_ports.clear()
 
@@ -165,6 +167,8 @@ class Drydock:
         elif role == "worker":
             self.workers.remove(server)
             self.start_worker()
+        elif role == "errands":
+            self.start_errands()
         else:
             self.start_scheduler()
 
@@ -217,8 +221,8 @@ def production(
     with _installation("production", engine, {**keys, **(settings or {})}) as drydock:
         _prepare(drydock)
         ports = [free_port(), free_port()]
-        for port in ports:
-            drydock.start_web(port)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(drydock.start_web, ports))
         for _ in range(2):
             drydock.start_worker()
         drydock.start_errands()

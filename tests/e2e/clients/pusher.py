@@ -34,7 +34,7 @@ class Pusher(threading.Thread):
     `bodies` has an answer of each status; `longest_s` is the longest time until an act was acknowledged.
     """
 
-    def __init__(self, registry: Registry, repository: str, dice: random.Random, *, large: int = 3_000_000) -> None:
+    def __init__(self, registry: Registry, repository: str, dice: random.Random, *, large: int = 1_500_000) -> None:
         super().__init__(name=f"pusher of {repository}", daemon=True)
         self.tags: dict[str, str] = {}
         self.signatures: dict[str, set[str]] = {}
@@ -54,13 +54,7 @@ class Pusher(threading.Thread):
         acts: list[Callable[[], None]] = [self._push, self._push, self._push, self._push_index, self._sign, self._untag]
         while not self.ended.is_set():
             self._until_acknowledged(self._dice.choice(acts))
-            self.ended.wait(self._dice.uniform(0, 0.1))
-
-    def finish(self) -> None:
-        """Let the client end what it does, and come back."""
-        self.ended.set()
-        self.join(120)
-        assert not self.is_alive()
+            self.ended.wait(self._dice.uniform(0, 0.3))
 
     def check(self) -> None:
         """All that was acknowledged is there, with right digests, and the next push is nothing special."""

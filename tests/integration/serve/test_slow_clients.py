@@ -1,48 +1,180 @@
-"""Clients that send byte by byte cannot hold the threads of the web processes."""
+"""Clients that send byte by byte, or stop, cannot hold what others need."""
 
+import hashlib
+import os
+import re
 import socket
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
 
 from cli.web_worker import HEAD_S
-from tests.integration.serve.running import Serving, drydock
+from tests.e2e.clients.registry import Registry, digest_of
+from tests.integration.serve.running import Serving, environ, running
+from tests.services.process import wait_until
 
+THREADS = 4
+PATIENCE_S = 4
+REPOSITORY = "admin/slow"
 PAUSE_S = 0.2
-HEAD = "POST /api/v1/repository HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: 100\r\n"
 
 
-def test_a_head_that_drips_is_ended_and_a_body_may(server: Serving) -> None:
-    token = drydock("token", "create", "admin", "--scopes", "repo:create", "--data", server.data).stdout.strip()
-    with connected(server) as head, connected(server) as body:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One web process that works on few requests at once and has little patience."""
+    settings = {"WEB_WORKERS": "1", "WEB_THREADS": str(THREADS), "BODY_PATIENCE_SEC": str(PATIENCE_S)}
+    with running(tmp_path_factory.mktemp("slow") / "data", env=environ(BUILD_WORKERS="0", **settings)) as serving:
+        serving.wait_until_ready()
+        yield serving
+
+
+@pytest.fixture
+def registry(server: Serving) -> Registry:
+    return Registry(server.url, ("admin", (server.data / "admin-password").read_text().strip()))
+
+
+class Slow(threading.Thread):
+    """A client that sends a request's beginning and then a drop five times a second, until it hears or is cut off."""
+
+    def __init__(self, server: Serving, request: str, drop: bytes) -> None:
+        super().__init__(daemon=True)
+        self.answer = b""
+        self.took_s = 0.0
+        self.began = threading.Event()
+        self._port = server.port
+        self._request = request.encode()
+        self._drop = drop
+        self.start()
+
+    def run(self) -> None:
         began = time.monotonic()
-        body.sendall(f"{HEAD.format(token)}\r\n".encode())
-        head.sendall(f"{HEAD.format(token)}X-Slow: ".encode())
-        while not ended(head):
-            assert time.monotonic() - began < HEAD_S + 5
-            head.sendall(b"x")
-            body.sendall(b" ")
-        assert time.monotonic() - began >= HEAD_S - 1
-        body.sendall(b" " * 100)
-        body.settimeout(5)
-        assert b" 415 " in body.recv(1024)
+        with socket.create_connection(("127.0.0.1", self._port), timeout=PAUSE_S) as client, suppress(ConnectionError):
+            client.sendall(self._request)
+            self.began.set()
+            while True:
+                client.sendall(self._drop)
+                try:
+                    if not (received := client.recv(4096)):
+                        break
+                    self.answer += received
+                except TimeoutError:
+                    continue
+        self.took_s = time.monotonic() - began
+
+    def status(self) -> int:
+        """Of the answer; 0 if there was none."""
+        self.join(30)
+        found = re.match(rb"HTTP/1.1 (\d+)", self.answer)
+        return int(found[1]) if found else 0
 
 
-def connected(server: Serving) -> socket.socket:
-    """A connection that has served a request already, as most have."""
-    client = socket.create_connection(("127.0.0.1", server.port), timeout=5)
-    client.sendall(b"GET /health/instance HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    answer = b""
-    while not answer.endswith(b"}\n"):
-        answer += client.recv(4096)
-    assert b" 200 " in answer
-    client.settimeout(PAUSE_S)
-    return client
+def test_slow_clients_are_given_up_and_others_do_not_wait_for_them(server: Serving, registry: Registry) -> None:
+    registry.put_blob(REPOSITORY, b"the repository is there")
+    length, chunked = "Content-Length: 100000\r\n", "Transfer-Encoding: chunked\r\n"
+    uploads = [
+        *(Slow(server, _patch(registry, length), b"x") for _ in range(THREADS)),
+        *(Slow(server, _patch(registry, chunked), b"1\r\nx\r\n") for _ in range(THREADS)),
+        *(Slow(server, _patch(registry, length), b"") for _ in range(THREADS)),
+    ]
+    heads = [Slow(server, "POST /api/v1/organization/ HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"x") for _ in range(THREADS)]
+    honest = threading.Thread(target=_push_with_pauses, args=(server, registry))
+    honest.start()
+    for one in (*uploads, *heads):
+        assert one.began.wait(5)
+    time.sleep(2)  # each of them has been found to be slow
+
+    waits = [_seconds(lambda: registry.put_blob(REPOSITORY, os.urandom(100_000))) for _ in range(20)]
+    assert all(one.is_alive() for one in uploads)
+    assert max(waits) < 1
+
+    assert {one.status() for one in uploads} == {400}
+    assert all(PATIENCE_S - 1 < one.took_s < PATIENCE_S + 6 for one in uploads)
+    assert {one.status() for one in heads} == {0}
+    assert all(HEAD_S - 1 < one.took_s < HEAD_S + 5 for one in heads)
+    honest.join(30)
+    assert not honest.is_alive()
 
 
-def ended(client: socket.socket) -> bool:
-    """Whether the server has closed, or did while we waited a moment."""
-    try:
-        return client.recv(1024) == b""
-    except TimeoutError:
-        return False
-    except ConnectionError:
-        return True
+def test_clients_that_do_not_close_hold_up_nobody(server: Serving, registry: Registry) -> None:
+    """Who was told that the connection is over may take its time to close it."""
+    with ExitStack() as stack:
+        for _ in range(5):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            client.sendall(b"GET /health/instance HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert b" 200 " in client.recv(4096)
+        assert _seconds(lambda: registry.put_blob(REPOSITORY, os.urandom(1000))) < 1
+
+
+def test_a_refused_client_that_goes_on_sending_sees_why(server: Serving, registry: Registry) -> None:
+    wrong = registry.start_upload(REPOSITORY) + "0"
+    reply = registry.call("PATCH", REPOSITORY, wrong, body=os.urandom(8_000_000)).expect(404)
+    assert reply.json["errors"][0]["code"] == "BLOB_UPLOAD_UNKNOWN"
+
+
+@pytest.mark.parametrize("missing", [1, 50_000])
+def test_a_body_shorter_than_announced_is_no_blob_and_can_be_resumed(
+    server: Serving, registry: Registry, missing: int
+) -> None:
+    content = os.urandom(100_000)
+    location = registry.start_upload(REPOSITORY)
+    request = _head(registry, "PUT", _finishing(location, content), f"Content-Length: {len(content)}\r\n")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(request.encode() + content[:-missing])
+        client.shutdown(socket.SHUT_WR)
+        assert b" 400 " in client.recv(4096)
+    registry.call("HEAD", REPOSITORY, f"blobs/{digest_of(content)}").expect(404)
+    kept = registry.call("GET", REPOSITORY, location).expect(204).headers["Range"]
+    assert kept == f"0-{len(content) - missing - 1}"
+    registry.call("PUT", REPOSITORY, _finishing(location, content), body=content[-missing:]).expect(201)
+    assert registry.get_blob(REPOSITORY, digest_of(content)) == content
+
+
+def test_bytes_beyond_the_announced_ones_belong_to_no_blob(server: Serving, registry: Registry) -> None:
+    content = os.urandom(1000)
+    location = registry.start_upload(REPOSITORY)
+    request = _head(registry, "PUT", _finishing(location, content), f"Content-Length: {len(content)}\r\n")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(request.encode() + content + b"and more that is no request\r\n\r\n")
+        answer = b""
+        while received := client.recv(4096):
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert b"HTTP/1.1 400 " in answer  # to the rest, and then the connection ends
+    assert registry.get_blob(REPOSITORY, digest_of(content)) == content
+
+
+def _push_with_pauses(server: Serving, registry: Registry) -> None:
+    """An honest client on a bad line: pauses of most of the patience, and longer in all."""
+    content = os.urandom(60_000)
+    location = registry.start_upload(REPOSITORY)
+    request = _head(registry, "PUT", _finishing(location, content), f"Content-Length: {len(content)}\r\n")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(request.encode())
+        for start in range(0, len(content), 20_000):
+            time.sleep(PATIENCE_S * 0.7)
+            client.sendall(content[start : start + 20_000])
+        assert b" 201 " in client.recv(4096)
+    wait_until(lambda: registry.get_blob(REPOSITORY, digest_of(content)) == content, seconds=5)
+
+
+def _patch(registry: Registry, header: str) -> str:
+    return _head(registry, "PATCH", registry.start_upload(REPOSITORY), header)
+
+
+def _head(registry: Registry, method: str, url: str, header: str) -> str:
+    authorization = registry.authorization(REPOSITORY)["Authorization"]
+    path = url.removeprefix(registry.url)
+    return f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n{header}\r\n"
+
+
+def _finishing(location: str, content: bytes) -> str:
+    return f"{location}?digest=sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began

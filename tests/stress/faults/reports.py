@@ -5,6 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from config.load import load_settings
+from config.secrets import ensure_secrets
+from models.quota_audit import audit_usage
+from registry.collection.terms import Terms
+from registry.fsck import check
+from registry.gc import collect
+from registry.services import open_services
 from tests.e2e.clients.pusher import Pusher
 from tests.e2e.clients.registry import Registry
 from tests.services.drydock import Drydock
@@ -27,14 +34,29 @@ def start_pushers(registry: Registry, name: str, dice: random.Random) -> list[Pu
     return pushers
 
 
+def finish(pushers: Sequence[Pusher]) -> None:
+    """Let the clients end what they do."""
+    for pusher in pushers:
+        pusher.ended.set()
+    for pusher in pushers:
+        pusher.join(120)
+        assert not pusher.is_alive()
+
+
 def check_everything(drydock: Drydock, pushers: Sequence[Pusher]) -> None:
     """Whatever was acknowledged can be pulled, no bytes or rows are missing, and what is used is counted right."""
     until = time.monotonic() + PROTECTION_S
     wait_until(drydock.is_well, seconds=30)
-    assert drydock.command("quota", "audit").endswith(" 0 with drift.")
-    time.sleep(max(0.0, until - time.monotonic()))  # nothing is protected any more
-    drydock.command("gc")
-    assert drydock.command("fsck", "--deep") == "Everything is there."
+    environment = {"DRYDOCK_REDIS_URL": "redis://nowhere.invalid", **drydock.environment}
+    settings = ensure_secrets(load_settings(None, environment))
+    services = open_services(settings)
+    try:  # what `drydock quota audit`, `drydock gc` and `drydock fsck --deep` do
+        assert [one for one in audit_usage(services.database) if one.drift] == []
+        time.sleep(max(0.0, until - time.monotonic()))  # nothing is protected any more
+        collect(services.database, services.storage, Terms.of(settings))
+        assert list(check(services.database, services.storage, deep=True)) == []
+    finally:
+        services.close()
     for pusher in pushers:
         pusher.check()
 

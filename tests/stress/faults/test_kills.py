@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.e2e.clients.registry import Registry
 from tests.services.drydock import Drydock
 from tests.services.process import wait_until
-from tests.stress.faults.reports import check_everything, start_pushers, tell
+from tests.stress.faults.reports import check_everything, finish, start_pushers, tell
 
 PUSHES = int(os.environ.get("STRESS_PUSHES", "20"))
 KILLS = PUSHES // 4
@@ -38,9 +38,8 @@ def test_nothing_is_lost_when_processes_are_killed(drydock: Drydock, registry: R
         "seconds": round(time.monotonic() - began, 1),
         "killed": {name: killed.count(name) for name in sorted(set(killed))},
     }
+    finish(pushers)
     collections.finish()
-    for pusher in pushers:
-        pusher.finish()
 
     figures["collections"] = f"{collections.complete} complete, {collections.killed} killed"
     tell(f"kills, {drydock.name}", figures, pushers)
@@ -62,7 +61,7 @@ class Collections(threading.Thread):
 
     def run(self) -> None:
         command = [str(Path(sys.prefix, "bin", "drydock")), "gc"]
-        while not self._ended.wait(0.2):
+        while not self._ended.wait(self._dice.uniform(0, 1)):
             with subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL) as running:
                 try:
                     running.wait(self._dice.uniform(0.3, 1.5) if self._dice.random() < 0.5 else 60)

@@ -18,7 +18,7 @@ from tests.services.drydock import Drydock
 from tests.services.postgres import Postgres
 from tests.services.process import wait_until
 from tests.services.s3 import S3
-from tests.stress.faults.reports import check_everything, start_pushers, tell
+from tests.stress.faults.reports import check_everything, finish, start_pushers, tell
 
 OUTAGES = int(os.environ.get("STRESS_OUTAGES", "3"))
 
@@ -44,8 +44,7 @@ def test_servers_that_go_away_and_come_back_cost_nothing_but_time(
         _let_push(pushers, dice)
         outages[number % 3]()
     _let_push(pushers, dice)
-    for pusher in pushers:
-        pusher.finish()
+    finish(pushers)
 
     tell(f"{OUTAGES} outages", {}, pushers)
     assert any(pusher.failures for pusher in pushers)

@@ -1,11 +1,12 @@
 """However a client slices an upload, its parts are such as S3 takes."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from storage.driver import StorageError
-from storage.parts import MIB, MOST_PARTS, SHORT_PARTS, SMALLEST, Part, part_size, split
+from storage.driver import StorageError, StorageFull
+from storage.parts import MIB, MOST_PARTS, PARTS_PER_STEP, SHORT_PARTS, SMALLEST, Part, part_size, split
 from tests.factories.streams import content, pieces, zeros
 
 TIB = 1 << 40
@@ -67,3 +68,12 @@ def test_a_rest_is_a_part_if_s3_takes_it_and_numbers_remain(number: int, size: i
     with Part(number) as part:
         part.take(memoryview(bytes(size)))
         assert part.stands_alone is alone
+
+
+def test_a_full_disk_of_temporary_files_is_a_full_store() -> None:
+    with Part(PARTS_PER_STEP + 1) as part:
+        assert part._file is not None
+        part._file.close()
+        part._file = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 - the part closes it
+        with pytest.raises(StorageFull, match="temporary"):
+            part.take(memoryview(bytes(1000)))
