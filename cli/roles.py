@@ -73,10 +73,12 @@ def _run_both(environ: Mapping[str, str], short: Sequence[str], forked: Sequence
 def run_scheduler(settings: Settings) -> int:
     """Do what is due now and again, until asked to end; the exit code."""
     from buildworker import scheduler  # noqa: PLC0415
-    from cli.maintenance import scheduled_collection  # noqa: PLC0415
+    from cli.maintenance import scheduled_collection, scheduled_policies  # noqa: PLC0415
 
     _require_redis(settings)
-    extra = [scheduled_collection(settings)] if settings.FEATURE_GARBAGE_COLLECTION else []
+    extra = [scheduled_policies()]
+    if settings.FEATURE_GARBAGE_COLLECTION:
+        extra.append(scheduled_collection(settings))
     return scheduler.main(settings, extra)
 
 

@@ -33,3 +33,32 @@ def matches(pattern: str, text: str, *, whole: bool = False) -> bool:
         return match(text, timeout=_PATIENCE_S) is not None
     except (regex.error, TimeoutError):
         return False
+
+
+class Selector:
+    """Picks the names that a pattern describes, or with `inverted` all others; without a pattern, every name.
+
+    `anywhere`: the pattern may describe any part of a name, not only its beginning. Once it took too long to tell,
+    nothing is picked any more: what is picked may be lost, or never changed again.
+    """
+
+    def __init__(self, pattern: str | None, *, inverted: bool = False, anywhere: bool = False) -> None:
+        self._inverted = inverted
+        self.gave_up = False
+        try:
+            compiled = None if pattern is None else regex.compile(pattern)
+        except regex.error:  # stored by a version that knew other rules
+            compiled, self.gave_up = None, True
+        self._find = None if compiled is None else compiled.search if anywhere else compiled.match
+
+    def picks(self, name: str) -> bool:
+        if self.gave_up:
+            return False
+        if self._find is None:
+            return True
+        try:
+            found = self._find(name, timeout=_PATIENCE_S) is not None
+        except TimeoutError:
+            self.gave_up = True
+            return False
+        return found != self._inverted

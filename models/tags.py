@@ -10,6 +10,7 @@ from sqlalchemy.orm import contains_eager
 from models import audit
 from models.access import Identity
 from models.errors import Conflict, NotFound, TagImmutable
+from models.immutability import is_fixed
 from models.session import Session
 from models.tables import Manifest, Repository, Tag
 
@@ -98,9 +99,11 @@ def put_tags(session: Session, pushes: list[TagPush]) -> None:
     if ended:
         rows = [{"ended": row.id, "moment": moment if _alive(row, moment) else row.expires_ms} for row in ended]
         session.run(_END, rows)
+    fixed = {push.key for push in moved if is_fixed(session, push.repository, push.name)}
     if moved:
-        session.run(_START, [_started(push, moment) for push in moved])
+        session.run(_START, [_started(push, moment, fixed=push.key in fixed) for push in moved])
     audit.record_all(session, [_entry(push, moves=push.key in present) for push in moved])
+    audit.record_all(session, [_fixing(push) for push in moved if push.key in fixed])
 
 
 def _keeps(session: Session, push: TagPush, present: Row[Any] | None, moment: int) -> bool:
@@ -120,19 +123,26 @@ def _alive(present: Row[Any], moment: int) -> bool:
     return present.expires_ms is None or present.expires_ms > moment
 
 
-def _started(push: TagPush, moment: int) -> dict[str, Any]:
+def _started(push: TagPush, moment: int, *, fixed: bool) -> dict[str, Any]:
+    """The tag's new row. `fixed`: a policy makes it immutable, and then it does not expire."""
     return {
         "repository_id": push.repository.id,
         "name": push.name,
         "manifest_id": push.manifest_id,
         "start_ms": moment,
-        "expires_ms": None if push.lifetime_s is None else moment + push.lifetime_s * 1000,
+        "expires_ms": None if push.lifetime_s is None or fixed else moment + push.lifetime_s * 1000,
         "reversion": push.reversion,
+        "immutable": fixed,
     }
 
 
 def _entry(push: TagPush, *, moves: bool) -> dict[str, Any]:
     kind = "revert_tag" if push.reversion else "move_tag" if moves else "create_tag"
+    return audit.entry(kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest)
+
+
+def _fixing(push: TagPush) -> dict[str, Any]:
+    kind = "tag_made_immutable_by_policy"
     return audit.entry(kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest)
 
 

@@ -22,6 +22,7 @@ from api.v1 import (
     external_logins,
     federation,
     images,
+    immutability_policies,
     invitations,
     labels,
     logs,
@@ -74,6 +75,7 @@ _NOUNS: Sequence[Section] = (
     external_logins.section,
     logs.section,
     images.section,
+    immutability_policies.section,
     namespace_deliveries.section,
     namespace_notifications.section,
     labels.section,  # that of manifests as well

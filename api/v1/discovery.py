@@ -33,6 +33,7 @@ PARAMETERS: Mapping[str, str] = {
     "namespace": "The name of the user or organization",
     "orgname": "The name of the organization",
     "prefix": "How the names begin",
+    "policy_uuid": "The id of the policy",
     "prototypeid": "The id of the prototype",
     "quota_id": "The id of the quota",
     "repository": "The full path of the repository, `namespace/name`",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.tables.base import Base, now
@@ -54,6 +54,8 @@ class Account(Base):
     tag_expiration_s: Mapped[int] = mapped_column(default=TWO_WEEKS_S)
     invoice_email: Mapped[bool] = mapped_column(default=False)
     invoice_email_address: Mapped[str | None] = mapped_column(String(255))
+    # Whether the namespace has immutability policies for all of its repositories, so that a push need not ask.
+    fixes_tags: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Users
     password_hash: Mapped[str | None] = mapped_column(String(255))
     verified: Mapped[bool] = mapped_column(default=False)

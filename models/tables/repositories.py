@@ -50,6 +50,8 @@ class Repository(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     # Whether anybody wants to be told of pushes, so that a push need not ask.
     tells_pushes: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Whether the repository has immutability policies of its own, in the same way.
+    fixes_tags: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Below zero by what happened in a month, roughly (models.activity): searches begin with the least.
     search_rank: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 

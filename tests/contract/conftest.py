@@ -1,11 +1,12 @@
 """The REST surface on a database that holds the small company of tests/factories/world.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
 from models.access import find_account
 from models.session import Database
@@ -86,3 +87,16 @@ def pusher(api: Api) -> Pusher:
         writer = find_account(session, "writer")
     assert isinstance(writer, User)
     return Pusher(api.services, identity_of(writer))
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is sent to the database."""
+    sent: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(database.engine, "before_cursor_execute", note)

@@ -1,13 +1,10 @@
 """Quotas of organizations and users: what Quay's operations answer, and where what is used is told."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
-from models.session import Database
 from tests.contract.exchanges import PROBLEM, Exchange, play
 from tests.factories.api import Api, make_app, make_services
 from tests.factories.pusher import Pusher
@@ -195,19 +192,6 @@ def test_what_is_used_is_told_where_namespaces_and_repositories_are_shown(api: A
     assert {user["username"]: user["quota_report"]["configured_quota"] for user in users if user["quotas"]} == {
         "owner": GIB
     }
-
-
-@pytest.fixture
-def statements(database: Database) -> Iterator[list[str]]:
-    """What is sent to the database."""
-    sent: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def test_lists_ask_no_more_however_long_they_are(api: Api, statements: list[str]) -> None:

@@ -64,3 +64,22 @@ def test_a_read_only_repository_takes_no_push(alice: Person, repository: str) ->
 
     alice.rest.put(f"/repository/{repository}/changestate", {"state": "NORMAL"})
     alice.registry.push_image(repository, "2", b"another layer")
+
+
+def test_a_policy_protects_released_tags_from_every_push(alice: Person, repository: str) -> None:
+    policies = f"/repository/{repository}/immutabilitypolicy/"
+    alice.registry.push_image(repository, "v1.0", b"from before")
+    alice.rest.post(policies, {"tagPattern": r"v\d"})
+    alice.registry.push_image(repository, "v2.0", b"a release")
+    alice.registry.push_image(repository, "latest", b"a release")
+
+    config = config_of("amd64", b"another")
+    for content in (config, b"another"):
+        alice.registry.put_blob(repository, content)
+    headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+    manifest = manifest_of(config, b"another")
+    for tag in ("v1.0", "v2.0"):
+        refused = alice.registry.call("PUT", repository, f"manifests/{tag}", headers=headers, body=manifest)
+        assert refused.expect(409).json["errors"][0]["code"] == "TAG_IMMUTABLE"
+        alice.registry.call("DELETE", repository, f"manifests/{tag}").expect(409)
+    alice.registry.put_manifest(repository, "latest", manifest)

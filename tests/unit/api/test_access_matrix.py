@@ -66,6 +66,7 @@ VALUES = {
     "labelid": "no-such-label",
     "limit_id": "1",
     "namespace": ORGANIZATION,
+    "policy_uuid": "no-such-policy",
     "quota_id": "1",
     "name": ORGANIZATION,
     "delivery_uuid": "no-such-delivery",
