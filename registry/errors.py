@@ -71,6 +71,10 @@ class NameUnknown(RegistryError):
     code, message, status = "NAME_UNKNOWN", "repository name not known to registry", 404
 
 
+class ScopeInvalid(RegistryError):
+    code, message, status = "INVALID_REQUEST", "the scope asked for is none", 400  # as Quay; OCI has no such code
+
+
 class TagInvalid(RegistryError):
     code, message, status = "TAG_INVALID", "invalid tag", 400
 

@@ -30,19 +30,20 @@ LONGEST_CACHED = 2048
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token allows: for each repository asked for, the actions granted (perhaps none)."""
+    """What a token allows: for each repository asked for, the actions granted (perhaps none); `denied`: not granted."""
 
     identity: Identity
     access: Mapping[str, frozenset[str]] = field(default_factory=dict)
     catalog: bool = False
     expires_at: float = 0.0
+    denied: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def allows(self, repository: str, action: str) -> bool:
         return action in self.access.get(repository, frozenset())
 
-    def was_denied(self, repository: str) -> bool:
-        """Whether a signed-in caller already asked for this repository: asking again will not help."""
-        return repository in self.access and not self.identity.is_anonymous
+    def was_denied(self, repository: str, action: str) -> bool:
+        """Whether a signed-in caller already asked for this action there: asking again will not help."""
+        return action in self.denied.get(repository, frozenset()) and not self.identity.is_anonymous
 
 
 class Tokens:
@@ -70,6 +71,7 @@ class Tokens:
             "nbf": issued,
             "exp": issued + self.lifetime_s,
             "access": _dump_access(grant),
+            "denied": {name: sorted(actions) for name, actions in grant.denied.items() if actions},
             "ctx": _dump_identity(grant.identity),
         }
         header = {"alg": ALGORITHM, "kid": self._signing_kid, "typ": "JWT"}
@@ -170,4 +172,6 @@ def _load_grant(claims: Mapping[str, Any]) -> Grant:
     )
     repositories = {e["name"]: frozenset(e["actions"]) for e in claims["access"] if e["type"] == "repository"}
     catalog = any(entry["type"] == "registry" for entry in claims["access"])
-    return Grant(identity, repositories, catalog, float(claims["exp"]))
+    # The version before told none: its tokens are answered by a challenge, and their holder asks once more.
+    denied = {name: frozenset(actions) for name, actions in claims.get("denied", {}).items()}
+    return Grant(identity, repositories, catalog, float(claims["exp"]), denied)

@@ -24,9 +24,10 @@ def ping() -> Response:
 
 @blueprint.get("/_catalog")
 def catalog() -> Response:
-    """The repositories that the caller may read, in order of namespace and name."""
+    """The repositories that the caller may read, in order of namespace and name; public ones without a token."""
     held = grant()
-    if not held.catalog:
+    visitor = held.identity.is_anonymous and registry().services.settings.FEATURE_ANONYMOUS_ACCESS
+    if not held.catalog and not visitor:
         raise Challenge(
             "the catalog needs a token for it", headers={"WWW-Authenticate": challenge("registry:catalog:*")}
         )

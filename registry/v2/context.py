@@ -91,7 +91,7 @@ def authorize(name: RepositoryName, action: str) -> Identity:
     held = grant()
     if held.allows(str(name), action):
         return seen(held.identity, request.remote_addr, request.headers.get("User-Agent"))
-    if held.was_denied(str(name)):
+    if held.was_denied(str(name), action):
         raise Denied(f"{held.identity.name} may not {action} {name}")
     scope = f"repository:{name}:pull" if action == "pull" else f"repository:{name}:pull,push"
     raise Challenge(

@@ -10,6 +10,7 @@ from models.access import ANONYMOUS, Identity, find_namespace, find_repository, 
 from models.authentication import identify_basic
 from models.errors import TooMany, Unauthenticated
 from models.session import Session
+from registry.errors import ScopeInvalid
 from registry.names import Malformed, RepositoryName
 from registry.refresh import open_credentials, seal_credentials
 from registry.repositories import may_create_namespace
@@ -110,25 +111,40 @@ def _token(identity: Identity, scopes: list[str]) -> dict[str, Any]:
     services, tokens = registry().services, registry().tokens
     wanted = [scope for text in scopes for scope in text.split()][:MOST_SCOPES]
     access: dict[str, frozenset[str]] = {}
+    denied: dict[str, frozenset[str]] = {}
     if identity.is_anonymous and not services.settings.FEATURE_ANONYMOUS_ACCESS:
         raise Challenge("this registry has no anonymous access", headers={"WWW-Authenticate": challenge()})
     with services.database.read() as session:
         for scope in wanted:
             kind, _, rest = scope.partition(":")
-            name, _, actions = rest.rpartition(":")
+            name, _, listed = rest.rpartition(":")
             if kind == "repository":
-                access[name] = access.get(name, frozenset()) | _granted(
-                    session, identity, name, set(actions.split(","))
-                )
-    token = tokens.issue(Grant(identity, access, catalog="registry:catalog:*" in wanted))
-    granted = (f"repository:{name}:{','.join(sorted(actions))}" for name, actions in access.items() if actions)
+                actions = _actions(scope, listed)
+                granted = _granted(session, identity, name, actions)
+                access[name] = access.get(name, frozenset()) | granted
+                denied[name] = (denied.get(name, frozenset()) | _checked(actions)) - access[name]
+    token = tokens.issue(Grant(identity, access, catalog="registry:catalog:*" in wanted, denied=denied))
+    shown = (f"repository:{name}:{','.join(sorted(actions))}" for name, actions in access.items() if actions)
     return {
         "token": token,
         "access_token": token,
         "expires_in": tokens.lifetime_s,
         "issued_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "scope": " ".join(granted),
+        "scope": " ".join(shown),
     }
+
+
+def _actions(scope: str, listed: str) -> set[str]:
+    """The actions that a scope for a repository names; ScopeInvalid if it has one that there is not."""
+    actions = set(listed.split(","))
+    if not actions <= {"pull", *PUSH_ACTIONS}:
+        raise ScopeInvalid(f"Unable to decode repository and actions: {scope}")
+    return actions
+
+
+def _checked(actions: set[str]) -> frozenset[str]:
+    """The same as what requests are checked for: `pull` or `push`."""
+    return frozenset({"pull"} & actions | ({"push"} if actions & PUSH_ACTIONS else set()))
 
 
 def _granted(session: Session, identity: Identity, text: str, actions: set[str]) -> frozenset[str]:
@@ -137,8 +153,11 @@ def _granted(session: Session, identity: Identity, text: str, actions: set[str])
     Who may create the repository may push to it, and be told that there is none.
     """
     try:
-        name = RepositoryName.parse(text)
-    except Malformed:
+        # One part alone names no repository here, but clients ask for such before they hear so.
+        name = RepositoryName.parse(text if "/" in text else f"library/{text}")
+    except Malformed as exc:
+        raise ScopeInvalid(f"Unable to decode repository and actions: {text[:LONGEST_NAME]}") from exc
+    if "/" not in text:
         return frozenset()
     repository = find_repository(session, name.namespace, name.name)
     if repository is None:

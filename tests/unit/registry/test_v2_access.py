@@ -132,6 +132,22 @@ def test_a_signed_in_caller_who_asked_in_vain_is_denied(registry: Registry) -> N
     assert answer.status_code == 403  # as if it were there
 
 
+def test_a_token_that_was_never_asked_for_the_push_is_told_to_ask(registry: Registry) -> None:
+    registry.push_image()
+    token = registry.token("acme+ci", "repository:acme/app:pull")
+    answer = registry.client.post("/v2/acme/app/blobs/uploads/", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert 'scope="repository:acme/app:pull,push"' in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    "scope", ["repository:acme/app:fly", "repository:acme/UPPER!!:pull", "repository:acme/app:pull,"]
+)
+def test_a_scope_that_is_none_is_refused(registry: Registry, scope: str) -> None:
+    answer = registry.client.get("/v2/auth", query_string={"service": "x", "scope": scope})
+    assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (400, "INVALID_REQUEST")
+
+
 def test_a_token_for_one_repository_does_not_open_another(registry: Registry) -> None:
     registry.push_image(repository="acme/app")
     registry.push_image(repository="acme/two")
@@ -233,7 +249,11 @@ def test_the_catalog_shows_what_the_caller_may_read(registry: Registry, public: 
         token = registry.token(user, "registry:catalog:*")
         answer = registry.client.get("/v2/_catalog", headers={"Authorization": f"Bearer {token}"})
         assert answer.get_json() == {"repositories": expected}
-    assert registry.client.get("/v2/_catalog").status_code == 401
+    assert registry.client.get("/v2/_catalog").get_json() == {"repositories": [public]}
+    other = registry.token("acme+ci", "repository:acme/app:pull")
+    answer = registry.client.get("/v2/_catalog", headers={"Authorization": f"Bearer {other}"})
+    assert answer.status_code == 401
+    assert 'scope="registry:catalog:*"' in answer.headers["WWW-Authenticate"]
 
 
 def test_failed_log_ins_are_logged_where_the_owner_sees_them(registry: Registry) -> None:
