@@ -24,6 +24,7 @@ from registry.v2.errors import answer_http
 from web import (
     applications,
     external_logins,
+    federation,
     health,
     invitations,
     keys,
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(part.blueprint(services))
     oauth.mount(app, services)
     external_logins.mount(app, services, logins)
+    app.register_blueprint(federation.blueprint(services, logins.issuers))
     slots = Slots(settings.WEB_THREADS, crowd=WAITING // 2)
     patience = Patience(settings.BODY_PATIENCE_SEC, settings.BODY_MINIMUM_RATE)
     app.wsgi_app = with_bodies(app.wsgi_app, slots, patience)  # type: ignore[assignment, method-assign]

@@ -224,6 +224,11 @@ class AccessKeys(Group):
     APP_SPECIFIC_TOKEN_EXPIRATION: Duration | None = Field(
         default=None, description="Life of an application-specific token, such as `4w`. Not set: it does not expire."
     )
+    FEDERATED_ROBOT_AUDIENCES: Names = Field(
+        default=(),
+        description="For whom other services' tokens have to be made (`aud`, one of these) to be exchanged for a "
+        "robot's, where the robot's federation names no audiences. Not set: for anybody, as in Quay.",
+    )
     OUTBOUND_ALLOWED_PRIVATE_HOSTS: PrivateHosts = Field(
         default=(),
         description="Host names, addresses and networks in private or loopback ranges that archives, git and webhooks "

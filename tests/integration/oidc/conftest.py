@@ -9,9 +9,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from buildworker.json_web import JsonWeb
+from buildworker.outbound import Outbound
 from models.session import Database
 from tests.factories.api import make_app, make_services
 from tests.factories.browser import Browser
+from tests.factories.oidc import Tokens
 from tests.services.oidc import Oidc
 from web import external_logins, pages, signin
 
@@ -67,3 +70,13 @@ def app(install: Install) -> Flask:
 @pytest.fixture
 def browser(app: Flask, oidc: Oidc) -> Traveller:
     return Traveller(app, oidc)
+
+
+@pytest.fixture
+def web() -> JsonWeb:
+    return JsonWeb(Outbound(["127.0.0.1"]))
+
+
+@pytest.fixture
+def tokens(oidc: Oidc, web: JsonWeb) -> Tokens:
+    return Tokens(oidc, web)

@@ -1,19 +1,13 @@
 """Tokens of an issuer of which nothing is known but the address, as keyless robots present them."""
 
-from urllib.parse import parse_qsl, urlsplit
-
 import pytest
 
 from buildworker.issuers import ASKED_AGAIN_AFTER_S, KEPT_S, Issuers
 from buildworker.json_web import JsonWeb
-from buildworker.openid import Provider, open_flow
 from buildworker.outbound import Outbound
 from models.errors import Invalid, Unauthenticated, Upstream
-from models.vault import Vault
-from tests.factories.database import KEY
+from tests.factories.oidc import Tokens
 from tests.services.oidc import Oidc
-
-BACK = "http://localhost:8080/oauth2/keycloak/callback"
 
 
 class Clock:
@@ -30,33 +24,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def web() -> JsonWeb:
-    return JsonWeb(Outbound(["127.0.0.1"]))
-
-
-@pytest.fixture
 def issuers(web: JsonWeb, clock: Clock) -> Issuers:
     return Issuers(web, clock=clock)
-
-
-class Tokens:
-    """Signs somebody in and keeps what the provider said, which has to be verified in the tests."""
-
-    def __init__(self, oidc: Oidc, web: JsonWeb) -> None:
-        self._oidc, self._web = oidc, web
-
-    def of(self, name: str) -> str:
-        provider = Provider("keycloak", self._oidc.service, Issuers(self._web), self._web)
-        vault = Vault([KEY])
-        begun = provider.begin(vault, BACK, "login", target="/")
-        answer = dict(parse_qsl(urlsplit(self._oidc.sign_in(begun.url, name)).query))
-        flow = open_flow(vault, begun.sealed, service="keycloak", aim="login", state=answer["state"])
-        return str(provider._redeem(flow, BACK, answer["code"])["id_token"])
-
-
-@pytest.fixture
-def tokens(oidc: Oidc, web: JsonWeb) -> Tokens:
-    return Tokens(oidc, web)
 
 
 def test_a_token_tells_whom_it_is_about(issuers: Issuers, tokens: Tokens, oidc: Oidc) -> None:
