@@ -3,7 +3,10 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from buildworker import notify, smtp
 from buildworker.runtime import Runtime
@@ -17,6 +20,10 @@ from models.vault import Undecryptable
 
 log = logging.getLogger(__name__)
 
+_MISTAKE = Outcome(error="something unexpected happened in the worker; its own log tells what")
+_LOST = 3
+"""How often a row may lose its worker before it is taken for the reason."""
+
 
 def _send_mail(runtime: Runtime, uuid: str, message: dict[str, Any]) -> None:
     smtp.send(runtime.settings, uuid=uuid, to=message["to"], subject=message["subject"], text=message["text"])
@@ -28,16 +35,38 @@ SENDERS: Mapping[str, Callable[[Runtime, str, dict[str, Any]], None]] = {mail.KI
 
 def deliver(runtime: Runtime, attempt: Attempt) -> None:
     """Make the attempt, and write down how it went."""
-    if attempt.kind == announcements.KIND:
+    if attempt.number > attempt.most + _LOST:
+        _conclude(runtime, attempt, Outcome(error="its worker was lost again and again while it sent this", final=True))
+    elif attempt.kind == announcements.KIND:
+        _spread(runtime, attempt)
+    else:
+        _send(runtime, attempt)
+
+
+def _spread(runtime: Runtime, attempt: Attempt) -> None:
+    try:
         with runtime.database.write() as session:
             announcements.spread(session, runtime.settings, attempt)
-        return
+    except SQLAlchemyError:
+        raise  # it is not the row's fault
+    except Exception:
+        log.exception("the event %s could not be spread", attempt.uuid)
+        _conclude(runtime, attempt, _MISTAKE)
+
+
+def _send(runtime: Runtime, attempt: Attempt) -> None:
     at, begun = now(), time.monotonic()
     outcome = _attempted(runtime, attempt)
-    duration_ms = int((time.monotonic() - begun) * 1000)
+    _conclude(runtime, attempt, outcome, at=at, duration_ms=int((time.monotonic() - begun) * 1000))
+
+
+def _conclude(
+    runtime: Runtime, attempt: Attempt, outcome: Outcome, *, at: datetime | None = None, duration_ms: int = 0
+) -> None:
+    """Write down what the attempt led to; in the log, too, if it sent something `at` that moment."""
     with runtime.database.write() as session:
         state = _ended(session, attempt, outcome)
-        if state and attempt.told and outcome.request:
+        if state and attempt.told and outcome.request and at:
             deliveries.record_attempt(session, attempt, outcome, at=at, duration_ms=duration_ms)
             notifications.count(session, attempt.told.notification_id, state)
     if outcome.error:
@@ -53,6 +82,11 @@ def _attempted(runtime: Runtime, attempt: Attempt) -> Outcome:
         SENDERS[attempt.kind](runtime, attempt.uuid, message)
     except (DomainError, Undecryptable) as exc:
         return Outcome(error=str(exc), final=not isinstance(exc, Upstream))
+    except SQLAlchemyError:
+        raise  # it is not the row's fault
+    except Exception:
+        log.exception("%s %s could not be sent", attempt.kind, attempt.uuid)
+        return _MISTAKE
     return Outcome()
 
 

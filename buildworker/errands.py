@@ -26,6 +26,7 @@ from models.queue import WakeUps
 
 log = logging.getLogger(__name__)
 
+URGENT_AT_ONCE = 4
 SENDERS_AT_ONCE = 8
 JOBS_AT_ONCE = 2
 _LOOK_EVERY_S = 1
@@ -94,7 +95,8 @@ class Errands:
         self._jobs = [queue for queue in queues if queue != deliveries.QUEUE]
         self._name = name
         self._wakeups = WakeUps(opened.redis)
-        self._senders = Crew("deliveries", SENDERS_AT_ONCE, self._take_delivery, stop)
+        self._urgent = Crew("urgent deliveries", URGENT_AT_ONCE, partial(self._take_delivery, urgent=True), stop)
+        self._senders = Crew("deliveries", SENDERS_AT_ONCE, partial(self._take_delivery, urgent=False), stop)
         self._workers = Crew("jobs", JOBS_AT_ONCE, self._take_job, stop)
         self._complained = -_COMPLAIN_EVERY_S
 
@@ -105,8 +107,9 @@ class Errands:
             self._look(self._call)
             self._wait()
         deadline = time.monotonic() + _LONGEST_END_S
-        self._senders.wait(deadline)
-        self._workers.wait(deadline)
+        for crew in (self._urgent, self._senders, self._workers):
+            crew.wait(deadline)
+        self._look(self._release)
 
     def _look(self, look: Callable[[], None]) -> None:
         try:
@@ -119,11 +122,18 @@ class Errands:
             if number := deliveries.release_dead(session, owner.is_dead):
                 log.warning("%d deliveries of a process that died are begun anew", number)
 
+    def _release(self) -> None:
+        with self._opened.database.write() as session:
+            deliveries.release(session, self._name)
+
     def _call(self) -> None:
+        """Have as many threads at work as there is work for."""
         with self._opened.database.read() as session:
             sends = deliveries.QUEUE in self._queues
-            due = deliveries.count_due(session, limit=SENDERS_AT_ONCE) if sends else 0
+            urgent = deliveries.count_due(session, urgent=True, limit=URGENT_AT_ONCE) if sends else 0
+            due = deliveries.count_due(session, urgent=False, limit=SENDERS_AT_ONCE) if sends else 0
             waiting = len(jobs.due(session, queues=self._jobs, limit=JOBS_AT_ONCE)) if self._jobs else 0
+        self._urgent.call(urgent)
         self._senders.call(due)
         self._workers.call(waiting)
 
@@ -134,9 +144,9 @@ class Errands:
             self._complain("Redis", exc)
             self._stop.wait(_LOOK_EVERY_S)
 
-    def _take_delivery(self) -> Errand | None:
+    def _take_delivery(self, *, urgent: bool) -> Errand | None:
         with self._opened.database.write() as session:
-            attempt = deliveries.take(session, self._name)
+            attempt = deliveries.take(session, self._name, urgent=urgent)
         return partial(deliver, self._opened, attempt) if attempt else None
 
     def _take_job(self) -> Errand | None:

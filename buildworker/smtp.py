@@ -9,7 +9,7 @@ from email.utils import formatdate
 from config.settings import Settings
 from models.errors import DomainError, Invalid, Upstream
 
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 15.0  # of each of the steps, which all together stay below `models.deliveries.LEASE`
 _PORT_OF_TLS = 465  # where TLS comes first; everywhere else it is asked for (STARTTLS)
 
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, func, select, update
+from sqlalchemy.orm import aliased
 
 from models.session import Session
 from models.tables import Delivery, DeliveryAttempt, Notification
@@ -72,7 +73,7 @@ class Outcome:
 
 def send(session: Session, kind: str, message: dict[str, Any]) -> Delivery:
     """Have `message` sent by the kind's sender (`buildworker.deliveries`) once this transaction has committed."""
-    delivery = Delivery(kind=kind, encrypted_message=session.vault.encrypt(json.dumps(message)))
+    delivery = Delivery(kind=kind, encrypted_message=session.vault.encrypt(json.dumps(message)), urgent=True)
     session.add(delivery)
     session.flush()
     session.wake(QUEUE, delivery.uuid)
@@ -85,16 +86,22 @@ def message_of(session: Session, attempt: Attempt) -> dict[str, Any]:
     return message
 
 
-def count_due(session: Session, *, limit: int) -> int:
-    """How many rows are due now, counted up to `limit`."""
-    due = select(Delivery.id).where(_due()).limit(limit).subquery()
+def count_due(session: Session, *, urgent: bool, limit: int) -> int:
+    """How many rows of this urgency could be taken now, counted up to `limit`."""
+    due = select(Delivery.id).where(Delivery.urgent.is_(urgent), _due()).limit(limit).subquery()
     return session.scalars(select(func.count()).select_from(due)).one()
 
 
-def take(session: Session, owner: str) -> Attempt | None:
-    """Take the row that has been due for longest; None if none is. `owner` names the process that sends it."""
-    longest = select(Delivery).where(_due()).order_by(Delivery.due_at, Delivery.id).limit(1)
-    row = session.scalar(longest.with_for_update(skip_locked=True))
+def take(session: Session, owner: str, *, urgent: bool) -> Attempt | None:
+    """Take the row of this urgency that has been due for longest; None if none is. `owner` names the process.
+
+    Of one notification's rows one at a time is taken: a receiver that is slow keeps its own rows waiting.
+    """
+    due = select(Delivery).where(Delivery.urgent.is_(urgent), _due())
+    if not urgent:  # locked as well, so that workers who look at the same moment see different ones
+        due = due.join(Notification, Notification.id == Delivery.notification_id)
+    longest = due.order_by(Delivery.due_at, Delivery.id).limit(1)
+    row = session.scalar(longest.with_for_update(skip_locked=True, key_share=True))
     if row is None:
         return None
     row.owner, row.due_at, row.attempts = owner, now() + LEASE, row.attempts + 1
@@ -156,6 +163,11 @@ def release_dead(session: Session, is_dead: Callable[[str], bool]) -> int:
     return cast("CursorResult[Any]", done).rowcount
 
 
+def release(session: Session, owner: str) -> None:
+    """Make due at once what the process still holds, which is about to end."""
+    release_dead(session, lambda each: each == owner)
+
+
 def forget_old(session: Session, *, limit: int = 1000) -> int:
     """Delete rows that ended long ago; how many, which is `limit` if there may be more."""
     old = select(Delivery.id).where(Delivery.finished_at < now() - KEPT).limit(limit)
@@ -178,7 +190,10 @@ def _told(row: Delivery) -> Told | None:
 
 
 def _due() -> ColumnElement[bool]:
-    return and_(Delivery.state == "waiting", Delivery.due_at <= now())
+    other, present = aliased(Delivery), now()
+    same = and_(other.notification_id == Delivery.notification_id, other.owner.is_not(None))
+    under_way = exists().where(same, other.state == "waiting", other.due_at > present)
+    return and_(Delivery.state == "waiting", Delivery.due_at <= present, ~under_way)
 
 
 def _held(attempt: Attempt) -> ColumnElement[bool]:

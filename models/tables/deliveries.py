@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables.base import Base, BigId, now
@@ -17,16 +17,24 @@ class Delivery(Base):
 
     While it waits it is due at `due_at`. Whoever takes it moves that into the future, so that it is due again if
     nobody tells how it ended. `encrypted_message` is what the kind needs to send it; it goes when the row has ended.
-    A row of a notification has what happened as its `payload` instead, which stays for the log.
+    A row of a notification has what happened as its `payload` instead, which stays for the log. What is `urgent` waits
+    for none of those.
     """
 
     __tablename__ = "delivery"
     __table_args__ = (
         Index(
-            "ix_delivery_waiting",
+            "ix_delivery_due",
+            "urgent",
             "due_at",
             sqlite_where=text("state = 'waiting'"),
             postgresql_where=text("state = 'waiting'"),
+        ),
+        Index(
+            "ix_delivery_taken",
+            "notification_id",
+            sqlite_where=text("owner IS NOT NULL"),
+            postgresql_where=text("owner IS NOT NULL"),
         ),
         Index("ix_delivery_finished_at", "finished_at"),
         Index("ix_delivery_notification_id_id", "notification_id", "id"),
@@ -36,6 +44,7 @@ class Delivery(Base):
     uuid: Mapped[str] = mapped_column(String(36), unique=True, default=lambda: str(uuid4()))
     kind: Mapped[str] = mapped_column(String(20))
     state: Mapped[DeliveryState] = mapped_column(String(10), default="waiting")
+    urgent: Mapped[bool] = mapped_column(default=False, server_default=false())
     encrypted_message: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=8, server_default=text("8"))

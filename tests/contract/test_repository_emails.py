@@ -7,12 +7,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from models import deliveries
 from models.repository_emails import LASTS
 from models.session import Database
-from models.tables import Delivery, RepositoryEmail
+from models.tables import RepositoryEmail
 from registry.session_cookie import CSRF_FIELD
 from tests.factories.api import Api
+from tests.factories.outbox import new_messages
 from tests.factories.world import make_world
 from web import repository_emails
 
@@ -30,12 +30,9 @@ def mailed(mailing: Flask, database: Database) -> Api:
 
 
 def codes(api: Api) -> list[str]:
-    """Of the links in all mails that wait."""
-    with api.database.write() as session:
-        number = len(session.scalars(select(Delivery.id)).all())
-        taken = [deliveries.take(session, "somebody") for _ in range(number)]
-        texts = [deliveries.message_of(session, attempt)["text"] for attempt in taken if attempt]
-    return [code for text in texts for code in re.findall(r"http://localhost:8080/authrepoemail\?code=(\S+)", text)]
+    """Of the links in the mails that were written since the last time."""
+    link = r"http://localhost:8080/authrepoemail\?code=(\S+)"
+    return [code for message in new_messages(api.database) for code in re.findall(link, message["text"])]
 
 
 def agree(client: FlaskClient, code: str) -> int:

@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from buildworker.deliveries import deliver
 from buildworker.runtime import Runtime
-from models import deliveries
 from models.access import Identity, find_repository
 from models.announcements import Happening, announce, announce_push
 from models.notification_methods import Subject
@@ -17,6 +16,7 @@ from models.session import Database
 from models.tables import Delivery, Repository
 from storage.memory import MemoryStorage
 from tests.factories.api import Api
+from tests.factories.outbox import take
 
 LIST = "/repository/acme/app/notification/"
 ANN = Identity(kind="user", name="ann")
@@ -58,13 +58,17 @@ class Desk:
     def work(self) -> int:
         """Make one attempt at everything that is due, and at what comes of that; how many."""
         number = 0
-        while True:
-            with self.database.write() as session:
-                attempt = deliveries.take(session, "a worker")
-            if attempt is None:
-                return number
-            deliver(self.runtime, attempt)
+        while self.work_once():
             number += 1
+        return number
+
+    def work_once(self) -> bool:
+        """Make one attempt; whether anything was due."""
+        with self.database.write() as session:
+            attempt = take(session)
+        if attempt is not None:
+            deliver(self.runtime, attempt)
+        return attempt is not None
 
     def pass_time(self, seconds: float = 3600) -> None:
         with self.database.write() as session:

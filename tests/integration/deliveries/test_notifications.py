@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from buildworker.deliveries import deliver
-from models import deliveries, notifications
+from models import notifications
 from models.tables import Delivery, DeliveryAttempt, LogEntry, Notification, UserNotification
 from models.tables.base import now
 from models.vault import Vault
 from tests.factories.database import KEY
 from tests.factories.desk import Desk
+from tests.factories.outbox import take
 from tests.services.receiver import Receiver
 
 PUSHED = {
@@ -279,11 +280,11 @@ def test_what_is_removed_is_told_of_nothing_more(desk: Desk, receiver: Receiver)
     hook = desk.notify("webhook", {"url": receiver.url()})
     desk.push()
     with desk.database.write() as session:
-        attempt = deliveries.take(session, "a worker")
+        attempt = take(session)
     assert attempt is not None
     deliver(desk.runtime, attempt)
     with desk.database.write() as session:
-        sending = deliveries.take(session, "a worker")
+        sending = take(session)
     assert desk.api.delete(hook["path"], by="owner").status == 204
     assert sending is not None
     deliver(desk.runtime, sending)
@@ -304,7 +305,7 @@ def test_an_event_is_spread_once_though_two_workers_hold_it(desk: Desk, receiver
     desk.notify("webhook", {"url": receiver.url()})
     desk.push()
     with desk.database.write() as session:
-        late = deliveries.take(session, "late")
+        late = take(session, "late")
     desk.pass_time()
     desk.work()
     assert late is not None
@@ -345,3 +346,28 @@ def test_what_a_key_that_was_lost_encrypted_is_told_and_not_repeated(
         assert (delivery.state, delivery.attempts) == ("failed", 1)
         assert session.scalars(select(LogEntry.kind).where(LogEntry.kind == "add_repo_notification")).one()
     assert hook["number_of_failures"] == 0
+
+
+def test_what_loses_its_worker_again_and_again_is_given_up(desk: Desk, receiver: Receiver) -> None:
+    hook = desk.notify("webhook", {"url": receiver.url()})
+    desk.push()
+    desk.work_once()
+    with desk.database.write() as session:
+        session.execute(update(Delivery).where(Delivery.kind == "webhook").values(attempts=8))
+    desk.work()
+    assert receiver.received == []
+    assert (desk.log(hook)[0]["state"], desk.failures(hook)) == ("failed", 0)
+    assert "lost again and again" in desk.log(hook)[0]["error"]
+
+
+def test_a_row_that_nobody_can_send_harms_no_other(desk: Desk, receiver: Receiver) -> None:
+    hook = desk.notify("webhook", {"url": receiver.url()})
+    desk.push("bad")
+    desk.work_once()
+    with desk.database.write() as session:
+        session.execute(update(Delivery).where(Delivery.kind == "webhook").values(kind="nosuch"))
+    desk.push("good")
+    desk.work()
+    assert [request.json["updated_tags"] for request in receiver.received] == [["good"]]
+    assert [entry["state"] for entry in desk.log(hook)] == ["delivered", "waiting"]
+    assert "something unexpected" in desk.log(hook)[1]["error"]

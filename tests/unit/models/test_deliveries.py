@@ -29,7 +29,7 @@ def write_two(session: Session, *addresses: str) -> None:
 
 def take(database: Database, owner: str = "one") -> Attempt | None:
     with database.write() as session:
-        return deliveries.take(session, owner)
+        return deliveries.take(session, owner, urgent=True)
 
 
 def taken(database: Database, owner: str = "one") -> Attempt:
@@ -122,7 +122,7 @@ def test_a_failed_attempt_is_repeated_after_growing_pauses_and_then_given_up(dat
 
 
 def taken_in(session: Session) -> Attempt:
-    attempt = deliveries.take(session, "one")
+    attempt = deliveries.take(session, "one", urgent=True)
     assert attempt is not None
     return attempt
 
@@ -131,8 +131,8 @@ def test_the_number_of_due_rows_is_counted_up_to_a_limit(database: Database) -> 
     for _ in range(3):
         write_mail(database)
     with database.read() as session:
-        assert deliveries.count_due(session, limit=8) == 3
-        assert deliveries.count_due(session, limit=2) == 2
+        assert deliveries.count_due(session, urgent=True, limit=8) == 3
+        assert deliveries.count_due(session, urgent=True, limit=2) == 2
 
 
 def test_rows_that_ended_are_forgotten_in_time_a_slice_at_a_time(database: Database) -> None:

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from models import deliveries
 from models.access import find_repository
 from models.addresses import Allowed
 from models.expiry_notices import EVENT, tell_expiring
 from models.notification_methods import Subject
 from models.notifications import Wish, create_notification
-from models.tables import Delivery, Notification, Tag
+from models.tables import Notification, Tag
 from models.tags import now_ms
+from tests.factories.outbox import new_messages
 from tests.factories.pusher import Pusher
 
 DAY_MS = 24 * 3600 * 1000
@@ -39,10 +39,7 @@ def end(pusher: Pusher, tag: str, days: float) -> None:
 def told(pusher: Pusher) -> list[tuple[int, Any, Any]]:
     """(notification, tags, how soon) of every announcement since the last time."""
     tell_expiring(pusher.services.database)
-    with pusher.services.database.write() as session:
-        waiting = session.scalars(select(Delivery.id).where(Delivery.attempts == 0)).all()
-        taken = [deliveries.take(session, "somebody") for _ in waiting]
-        messages = [deliveries.message_of(session, attempt) for attempt in taken if attempt]
+    messages = new_messages(pusher.services.database)
     return [(each["notification_id"], each["data"]["tags"], each["data"]["expiring_in"]) for each in messages]
 
 

@@ -5,18 +5,15 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, update
 
-from models import deliveries
 from models.errors import QuotaExceeded
 from models.quota_limits import create_limit, create_quota
-from models.tables import Delivery, Organization, Repository
+from models.tables import Organization, Repository
+from tests.factories.outbox import new_messages
 from tests.factories.pusher import Pusher
 
 
 def messages(pusher: Pusher) -> list[dict[str, Any]]:
-    with pusher.services.database.write() as session:
-        found = len(session.scalars(select(Delivery.id)).all())
-        attempts = [deliveries.take(session, "somebody") for _ in range(found)]
-        return [deliveries.message_of(session, attempt) for attempt in attempts if attempt]
+    return new_messages(pusher.services.database)
 
 
 def listen(pusher: Pusher) -> None:

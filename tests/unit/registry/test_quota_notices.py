@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from models import deliveries
 from models.addresses import Allowed
 from models.events import quota_data
 from models.notification_methods import Subject
 from models.notifications import Wish, create_notification
 from models.quota_limits import create_limit, create_quota
-from models.tables import Delivery, Organization, Repository, UserNotification
+from models.tables import Organization, Repository, UserNotification
 from models.tables.base import now
+from tests.factories.outbox import new_messages
 from tests.factories.pusher import Pusher
 from tests.unit.registry.conftest import Registry, image
 
@@ -39,10 +39,7 @@ def limited(registry: Registry, pusher: Pusher) -> Registry:
 
 def announced(registry: Registry) -> list[dict[str, Any]]:
     """What was announced since the last time."""
-    with registry.services.database.write() as session:
-        waiting = session.scalars(select(Delivery.id).where(Delivery.attempts == 0)).all()
-        taken = [deliveries.take(session, "somebody") for _ in waiting]
-        return [deliveries.message_of(session, attempt) for attempt in taken if attempt]
+    return new_messages(registry.services.database)
 
 
 def noticed(registry: Registry) -> list[tuple[str, int]]:

@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from buildworker import builds
-from models import deliveries, jobs
+from models import jobs
 from models.access import find_repository
 from models.builds import cancel_build, find_build
 from models.session import Session
-from models.tables import Delivery, Job, Notification
+from models.tables import Job, Notification
+from tests.factories.outbox import new_messages
 from tests.unit.buildworker.builds.conftest import Workshop
 
 EVENTS = ("build_queued", "build_start", "build_success", "build_failure", "build_cancelled")
@@ -26,11 +27,8 @@ def listen(session: Session) -> None:
 
 
 def told(workshop: Workshop) -> list[dict[str, Any]]:
-    """What was announced so far."""
-    with workshop.runtime.database.write() as session:
-        number = len(session.scalars(select(Delivery)).all())
-        attempts = [deliveries.take(session, "somebody") for _ in range(number)]
-        return [deliveries.message_of(session, attempt) for attempt in attempts if attempt]
+    """What was announced since the last time."""
+    return new_messages(workshop.runtime.database)
 
 
 @pytest.fixture
