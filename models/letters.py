@@ -6,6 +6,7 @@ from config.settings import Settings
 from models import mail
 from models.session import Session
 from models.tables import Organization, Repository, User
+from models.tables.base import now
 
 
 def confirm_address(session: Session, settings: Settings, user: User, code: str, *, to: str) -> None:
@@ -23,14 +24,14 @@ def confirm_address(session: Session, settings: Settings, user: User, code: str,
 
 def recover_account(session: Session, settings: Settings, user: User, code: str, *, to: str) -> None:
     """Offer a new password."""
+    until = (now() + settings.recovery_lifetime).strftime("%d %B %Y, %H:%M UTC")
     _send(
         session,
         settings,
         to,
         "A new password for your account",
         f"Somebody, hopefully you, asked for a new password for the account {user.name}.",
-        f"To choose one, open within {settings.USER_RECOVERY_TOKEN_LIFETIME}:\n\n"
-        f"  {_link(settings, '/recovery', code)}",
+        f"To choose one, open this page by {until}:\n\n  {_link(settings, '/recovery', code)}",
         "If it was not you, do nothing: your password stays as it is.",
     )
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import AliasChoices, Field
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
-from api.rules import application_admin
+from api.rules import application_admin, fresh
 from api.v1.paging import next_page, page_start
 from api.v1.views import IsoMoment, Sparse
 from models import application_tokens
@@ -80,7 +80,7 @@ class ApplicationTokens(Resource):
         more = next_page(self.settings, page[-1].id, bound) if len(found) > PAGE else None
         return ApplicationTokensView(tokens=[show(row, row.account.name) for row in page], next_page=more)
 
-    @operation("createOrganizationApplicationToken", allow=application_admin)
+    @operation("createOrganizationApplicationToken", allow=fresh(application_admin))
     def post(self, application: OAuthApplication, body: NewApplicationToken) -> ApplicationTokenView:
         """Create a new token for the specified application, which acts for the caller."""
         user = signed_in_user(self.session, self.caller)

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
-from api.rules import application_admin, application_shown, org_admin
+from api.rules import application_admin, application_shown, fresh, org_admin
 from api.v1.organizations import (
     AdministeredOrganizationView,
     MembersOrganizationView,
@@ -93,7 +93,7 @@ class OrganizationApplications(_Applications):
         more = next_page(self.settings, page[-1].id, bound) if len(found) > MOST_LISTED else None
         return ApplicationsView(applications=[self.show(each) for each in page], next_page=more)
 
-    @operation("createOrganizationApplication", allow=org_admin)
+    @operation("createOrganizationApplication", allow=fresh(org_admin))
     def post(self, organization: Organization, body: NewApplication) -> ApplicationView:
         """Creates a new application under this organization."""
         application = applications.create_application(
@@ -109,13 +109,13 @@ class OrganizationApplication(_Applications):
         """Retrieves the application with the specified client_id under the specified organization."""
         return self.show(application)
 
-    @operation("updateOrganizationApplication", allow=application_admin)
+    @operation("updateOrganizationApplication", allow=fresh(application_admin))
     def put(self, application: OAuthApplication, body: ApplicationUpdate) -> ApplicationView:
         """Updates an application under this organization."""
         applications.change_application(self.session, application, **body.model_dump(), actor=self.caller)
         return self.show(application)
 
-    @operation("deleteOrganizationApplication", allow=application_admin)
+    @operation("deleteOrganizationApplication", allow=fresh(application_admin))
     def delete(self, application: OAuthApplication) -> None:
         """Deletes the application under this organization, and every token it was given."""
         applications.remove_application(self.session, application, actor=self.caller)
@@ -123,7 +123,7 @@ class OrganizationApplication(_Applications):
 
 @section.at("/organization/<orgname>/applications/<client_id>/resetclientsecret")
 class ResetApplicationSecret(_Applications):
-    @operation("resetOrganizationApplicationClientSecret", allow=application_admin)
+    @operation("resetOrganizationApplicationClientSecret", allow=fresh(application_admin))
     def post(self, application: OAuthApplication) -> ApplicationView:
         """Resets the client secret of the application."""
         applications.reset_secret(self.session, application, actor=self.caller)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from api.endpoint import Query, Resource, Section, View, operation
-from api.rules import user_admin
+from api.rules import fresh, user_admin
 from api.v1.paging import next_page, page_start
 from api.v1.views import AvatarView, Sparse, avatar, avatar_of, avatar_of_application
 from models import assignments, authorizations
@@ -124,7 +124,7 @@ class UserAuthorization(Resource):
         """Returns one authorization of the user."""
         return show(authorizations.get_authorization(self.session, user, access_token_uuid))
 
-    @operation("deleteUserAuthorization", allow=user_admin)
+    @operation("deleteUserAuthorization", allow=fresh(user_admin))
     def delete(self, user: User, access_token_uuid: str) -> None:
         """End the authorization: its access token is void at once."""
         authorizations.remove_authorization(self.session, user, access_token_uuid, actor=self.caller)

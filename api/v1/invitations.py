@@ -3,7 +3,7 @@
 from typing import Literal
 
 from api.endpoint import Resource, Section, View, operation
-from api.rules import team_admin, user_admin
+from api.rules import fresh, team_admin, user_admin
 from api.v1.views import AvatarView, avatar
 from models import invitations
 from models.tables import Team, User
@@ -25,7 +25,7 @@ class JoinedTeamView(View):
 
 @section.at("/organization/<orgname>/team/<teamname>/invite/<email>")
 class TeamInvitation(Resource):
-    @operation("inviteTeamMemberEmail", allow=team_admin)
+    @operation("inviteTeamMemberEmail", allow=fresh(team_admin))
     def put(self, team: Team, email: str) -> InvitedAddressView:
         """Invites an email address to an existing team.
 
@@ -35,7 +35,7 @@ class TeamInvitation(Resource):
         invitations.invite_address(self.session, self.settings, team, email, actor=self.caller)
         return invited_address(email)
 
-    @operation("deleteTeamMemberEmailInvite", allow=team_admin)
+    @operation("deleteTeamMemberEmailInvite", allow=fresh(team_admin))
     def delete(self, team: Team, email: str) -> None:
         """Delete an invite of an email address to join a team."""
         invitations.withdraw_address(self.session, team, email, actor=self.caller)

@@ -15,6 +15,7 @@ from models.tables import LogEntry, OAuthToken, OneTimeCode, User
 from models.tables.base import now
 from tests.contract.conftest import Install
 from tests.factories.accounts import make_user
+from tests.factories.api import Api
 from tests.factories.browser import PASSWORD, Browser, make_person
 from tests.factories.letters import take_letters
 
@@ -195,3 +196,46 @@ def test_bad_first_users_are_refused(empty: Browser, database: Database, body: d
 
 def test_nobody_is_the_first_user_unless_the_installation_says_so(app: Flask, database: Database) -> None:
     assert Browser(app).call("POST", "/user/initialize", FIRST).status_code == 404
+
+
+# invitations by mail
+
+
+def invite(app: Flask, address: str) -> str:
+    """Invite the address to a team; the code that is mailed there."""
+    api = Api(app)
+    api.post("/organization/", {"name": "acme"}, by="owner")
+    api.put("/organization/acme/team/members", {"role": "member"}, by="owner")
+    take_letters(api.database)
+    assert api.put(f"/organization/acme/team/members/invite/{address}", by="owner").status == 200
+    (letter,) = take_letters(api.database)
+    return letter.code
+
+
+def test_an_invitations_code_confirms_the_address_it_was_mailed_to(mailing: Flask, database: Database) -> None:
+    code = invite(mailing, "bob@example.com")
+    browser = Browser(mailing)
+    other = BOB | {"username": "eve", "email": "eve@example.com", "invite_code": code}
+    assert browser.call("POST", "/user/", other).json == {"awaiting_verification": True}
+    answer = browser.call("POST", "/user/", BOB | {"invite_code": code})
+    assert answer.json is not None
+    assert (answer.json["username"], answer.json["verified"]) == ("bob", True)
+
+
+def test_an_invitations_code_confirms_at_the_next_sign_in_too(mailing: Flask, database: Database) -> None:
+    browser = Browser(mailing)
+    browser.call("POST", "/user/", BOB)
+    code = invite(mailing, "bob@example.com")
+    own = {"username": "bob", "password": BOB["password"]}
+    assert browser.call("POST", "/signin", own | {"invite_code": "wrong"}).status_code == 403
+    assert browser.call("POST", "/signin", own | {"invite_code": code}).status_code == 200
+    assert browser.call("GET", "/user/").json["verified"] is True  # type: ignore[index]
+
+
+def test_where_only_the_invited_get_an_account_the_code_is_needed(install: Install) -> None:
+    app = install(FEATURE_MAILING=True, FEATURE_INVITE_ONLY_USER_CREATION=True)
+    code = invite(app, "bob@example.com")
+    browser = Browser(app)
+    for given in ({}, {"invite_code": "wrong"}, {"invite_code": code, "email": "eve@example.com"}):
+        assert browser.call("POST", "/user/", BOB | given).status_code == 400
+    assert browser.call("POST", "/user/", BOB | {"invite_code": code}).status_code == 200

@@ -1,0 +1,130 @@
+"""People who do the same thing at the same moment, on a real PostgreSQL: one of them does it."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from config.settings import Settings
+from models import brakes, external_logins, recovery, registration
+from models.access import ANONYMOUS
+from models.authentication import Superusers
+from models.brakes import PASSWORD, Counted
+from models.codes import issue_code
+from models.errors import DomainError
+from models.external_logins import Person
+from models.migrate import upgrade
+from models.registration import NewAccount
+from models.session import Database
+from models.sessions import MOST_OF_ONE_USER, begin_session
+from models.tables import Brake, BrowserSession, ExternalLogin, OneTimeCode, User
+from models.users import create_user, get_user
+from models.vault import Vault
+from tests.factories.database import empty
+from tests.services.postgres import Postgres
+
+AT_ONCE = 8
+ANN = Person("subject-of-ann", "ann", "ann@example.com", email_verified=True)
+
+
+@pytest.fixture(scope="module")
+def one_database(postgres: Postgres) -> Iterator[Database]:
+    database = Database(postgres.new_database(), Vault(["a key of the tests, long enough for one"]))
+    upgrade(database)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def database(one_database: Database) -> Iterator[Database]:
+    yield one_database
+    empty(one_database)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(DATA=tmp_path, FEATURE_MAILING=True)
+
+
+def at_once(work: Callable[[int], Any]) -> list[Any]:
+    """What came of each of several who did `work` together; None: it was refused."""
+    together = Barrier(AT_ONCE)
+
+    def go(number: int) -> Any:
+        together.wait()
+        try:
+            return work(number)
+        except DomainError:
+            return None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(go, range(AT_ONCE)))
+
+
+def add_ann(database: Database) -> None:
+    with database.write() as session:
+        create_user(session, "ann", email="ann@example.com", password=None, actor=ANONYMOUS)
+
+
+def test_there_is_one_first_user(database: Database, settings: Settings) -> None:
+    def initialize(number: int) -> str:
+        with database.write() as session:
+            wanted = NewAccount(f"first{number}", None, "a long password")
+            return registration.initialize(session, settings, wanted, actor=ANONYMOUS).name
+
+    assert len(list(filter(None, at_once(initialize)))) == 1
+
+
+def test_one_person_gets_one_account(database: Database, settings: Settings) -> None:
+    def enter(_: int) -> str:
+        def work(session: Any) -> str:
+            user = external_logins.find_user(session, "keycloak", ANN) or external_logins.sign_up(
+                session, settings, Superusers(), "keycloak", ANN, ip=None
+            )
+            return str(user.name)
+
+        return database.apply(work)
+
+    assert at_once(enter) == ["ann"] * AT_ONCE
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(ExternalLogin)) == 1
+
+
+def test_every_failure_counts(database: Database) -> None:
+    firsts = at_once(lambda _: brakes.count(database, Counted(PASSWORD, "ann")))
+    assert firsts.count(True) == 1
+    with database.read() as session:
+        assert session.scalars(select(Brake.failures)).one() == AT_ONCE
+
+
+def test_a_code_is_used_once(database: Database, settings: Settings) -> None:
+    add_ann(database)
+    with database.write() as session:
+        user = get_user(session, "ann")
+        code = issue_code(session, user, "recover", "ann@example.com", lifetime=settings.recovery_lifetime)
+
+    def recover(number: int) -> str:
+        with database.write() as session:
+            return recovery.recover(session, settings, code, f"password number {number}", ip=None).name
+
+    assert len(list(filter(None, at_once(recover)))) == 1
+    with database.read() as session:
+        assert session.scalars(select(OneTimeCode)).all() == []
+
+
+def test_sign_ins_do_not_stand_in_each_others_way(database: Database, settings: Settings) -> None:
+    add_ann(database)
+
+    def begin(_: int) -> str:
+        with database.write() as session:
+            return begin_session(session, settings, session.scalars(select(User)).one())
+
+    for _ in range(MOST_OF_ONE_USER // AT_ONCE + 2):
+        assert None not in at_once(begin)
+    with database.read() as session:
+        count = session.scalar(select(func.count()).select_from(BrowserSession)) or 0
+    assert MOST_OF_ONE_USER <= count <= MOST_OF_ONE_USER + AT_ONCE
