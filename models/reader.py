@@ -1,13 +1,20 @@
 """Reads for hot paths: prepared SQL on one connection of the caller's own, without the ORM's cost for each query.
 
-A Reader belongs to one thread. It sees every commit made before the query, like any other transaction.
+On PostgreSQL not even the driver's: a query is one call of libpq, which takes a fifth of the time. A Reader belongs to
+one thread. It sees every commit made before the query, like any other transaction.
 """
 
 import logging
+import sqlite3
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
+from psycopg import pq
+from psycopg.errors import error_from_result
 from sqlalchemy import ClauseElement
+from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -19,21 +26,24 @@ log = logging.getLogger(__name__)
 PAUSE_S = 1.0
 """How long a reader whose connection failed leaves the database alone."""
 TIMEOUT_MS = 2000
+TEXT, BINARY = 0, 1
 
 
 class Prepared:
     """A query compiled once for the database it will run on."""
 
     def __init__(self, database: Database, query: ClauseElement) -> None:
-        compiled = cast(SQLCompiler, query.compile(dialect=database.engine.dialect))
+        # That dialect writes parameters as PostgreSQL itself wants them: $1.
+        dialect = database.engine.dialect if database.is_sqlite else asyncpg.dialect()  # type: ignore[no-untyped-call]
+        compiled = cast(SQLCompiler, query.compile(dialect=dialect))
         self.sql = str(compiled)
         self._compiled = compiled
-        self._positions = compiled.positiontup
+        self._positions = compiled.positiontup or []
 
-    def arguments(self, values: dict[str, Any]) -> Any:
-        """The values as the driver wants them."""
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        """The values in their order."""
         named = self._compiled.construct_params(values)
-        return named if self._positions is None else [named[name] for name in self._positions]
+        return [named[name] for name in self._positions]
 
 
 class Reader:
@@ -42,6 +52,7 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Any = None
+        self._run: Callable[[Prepared, list[Any]], list[Any]]
         self._failed_at = float("-inf")
         self._error = database.engine.dialect.loaded_dbapi.Error
         self._bad_value = database.engine.dialect.loaded_dbapi.DataError
@@ -58,8 +69,7 @@ class Reader:
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            cursor = self._connection.dbapi_connection.execute(query.sql, query.arguments(values))
-            return list(cursor.fetchall())
+            return self._run(query, query.arguments(values))
         except self._bad_value as exc:
             raise Upstream("the database does not take this value") from exc
         except (self._error, SQLAlchemyError) as exc:
@@ -69,12 +79,15 @@ class Reader:
             raise Upstream("the database does not answer") from exc
 
     def _connect(self) -> Any:
-        connection = self._database.engine.raw_connection()
+        connection: Any = self._database.engine.raw_connection()
         connection.detach()
-        if not self._database.is_sqlite:
-            driver: Any = connection.dbapi_connection
+        driver = connection.dbapi_connection
+        if self._database.is_sqlite:
+            self._run = partial(_run_sqlite, driver)
+        else:
             driver.autocommit = True
             driver.execute(f"SET statement_timeout = {TIMEOUT_MS}")
+            self._run = _Libpq(driver.pgconn).run
         return connection
 
     def close(self) -> None:
@@ -84,3 +97,53 @@ class Reader:
                 connection.close()
             except self._error:
                 log.debug("closing a broken connection failed, too")
+
+
+def _run_sqlite(connection: sqlite3.Connection, query: Prepared, arguments: list[Any]) -> list[Any]:
+    return connection.execute(query.sql, arguments).fetchall()
+
+
+class _Libpq:
+    """Runs queries on a connection that is used for nothing else and commits by itself."""
+
+    def __init__(self, connection: pq.abc.PGconn) -> None:
+        self._connection = connection
+        self._names: dict[str, bytes] = {}
+
+    def run(self, query: Prepared, arguments: list[Any]) -> list[Any]:
+        """Every row. psycopg.Error, as the driver would raise it."""
+        name = self._names.get(query.sql) or self._prepare(query.sql)
+        values = [str(value).encode() for value in arguments]
+        formats = [BINARY if isinstance(value, str) else TEXT for value in arguments]
+        result = self._checked(self._connection.exec_prepared(name, values, formats, BINARY))
+        decoders = [_DECODERS[result.ftype(column)] for column in range(result.nfields)]
+        return [
+            tuple(_decoded(decode, result.get_value(row, column)) for column, decode in enumerate(decoders))
+            for row in range(result.ntuples)
+        ]
+
+    def _prepare(self, sql: str) -> bytes:
+        name = self._names[sql] = f"hot_{len(self._names)}".encode()
+        self._checked(self._connection.prepare(name, sql.encode()))
+        return name
+
+    def _checked(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
+        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            return result
+        raise error_from_result(result)
+
+
+def _decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
+    return None if value is None else decode(value)
+
+
+_WHOLE = partial(int.from_bytes, byteorder="big", signed=True)
+_DECODERS: dict[int, Callable[[bytes], Any]] = {
+    16: lambda value: value == b"\x01",  # boolean
+    17: bytes,  # bytea
+    20: _WHOLE,  # bigint
+    23: _WHOLE,  # integer
+    25: bytes.decode,  # text
+    1043: bytes.decode,  # character varying
+}
+"""By the type's number (pg_type.oid): how it reads in PostgreSQL's binary form."""
