@@ -74,10 +74,10 @@ def begins_with(session: Session, column: InstrumentedAttribute[str], prefix: st
 
 
 @lru_cache
-def insert_or_leave(dialect: str, table: type[Base], *, returning: str | None = None) -> Any:
+def insert_or_leave(dialect: str, table: type[Base], *, returning: tuple[str, ...] = ()) -> Any:
     """A statement, built once, that inserts the rows that collide with none that is there.
 
-    It answers the column `returning` of a row that was inserted.
+    It answers the columns `returning` of the rows that were inserted, in no promised order.
     """
     insert = _DIALECTS[dialect](table).on_conflict_do_nothing()
-    return insert.returning(getattr(table, returning)) if returning else insert
+    return insert.returning(*(getattr(table, name) for name in returning)) if returning else insert

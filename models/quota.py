@@ -50,22 +50,15 @@ class Usage:
         return self.warn_at is not None and self.bytes >= self.warn_at
 
 
-_CLAIMED = select(NamespaceBlob.blob_id).where(
-    NamespaceBlob.namespace_id == bindparam("namespace_id"),
-    NamespaceBlob.blob_id.in_(bindparam("blob_ids", expanding=True)),
-)
-
-
 def claim_blobs(session: Session, namespace_id: int, sizes: dict[int, int]) -> int:
     """Note that a manifest of the namespace needs the blobs (id → bytes); the bytes that are new to the namespace.
 
-    Comes before the rows of `manifest_blob`. Another push that brings the same new blobs is waited for.
+    Comes before the rows of `manifest_blob`. Another push that brings the same new blobs is waited for. Those that the
+    namespace needs already may be left out: they stay as long as the manifest's own rows refer to them, or the insert
+    of those fails.
     """
-    # Those that are there already stay as long as this manifest's own rows refer to them, or the insert of those fails.
-    there = set(session.run(_CLAIMED, {"namespace_id": namespace_id, "blob_ids": list(sizes)}).scalars())
-    new = sorted(sizes.keys() - there)
-    rows = [{"namespace_id": namespace_id, "blob_id": id_, "size": sizes[id_]} for id_ in new]
-    insert = insert_or_leave(session.get_bind().dialect.name, NamespaceBlob, returning="size")
+    rows = [{"namespace_id": namespace_id, "blob_id": id_, "size": sizes[id_]} for id_ in sorted(sizes)]
+    insert = insert_or_leave(session.get_bind().dialect.name, NamespaceBlob, returning=("size",))
     return sum(session.run(insert, rows).scalars()) if rows else 0
 
 

@@ -31,7 +31,8 @@ def restore_tag(session: Session, repository: Repository, name: str, digest: str
     if manifest is None:
         raise NotFound(f"The repository has no manifest {digest}, or no longer")
     _serve_again(session, manifest)
-    put_tags(session, [TagPush(repository, name, manifest.id, digest, actor, reversion=True)])
+    push = TagPush(repository, name, manifest.id, digest, actor, reversion=True)
+    audit.record_all(session, put_tags(session, [push]))
 
 
 def change_expiration(

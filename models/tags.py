@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
 from models.access import Identity
+from models.dialect import insert_or_leave
 from models.errors import Conflict, NotFound, TagImmutable
 from models.immutability import is_fixed
 from models.session import Session
@@ -56,7 +57,6 @@ _PRESENT = (
 MOST_TURNS = 100
 _LOCK_PRESENT = _PRESENT.with_for_update()
 _END = update(Tag).where(Tag.id == bindparam("ended")).values(end_ms=bindparam("moment"))
-_START = insert(Tag)
 _PROLONG = update(Tag).where(Tag.id == bindparam("present")).values(expires_ms=bindparam("until"))
 
 
@@ -84,26 +84,45 @@ def put_tag(
     session: Session, repository: Repository, name: str, manifest_id: int, digest: str, *, actor: Identity
 ) -> None:
     """Let the name mean the manifest from now on; see `put_tags`."""
-    put_tags(session, [TagPush(repository, name, manifest_id, digest, actor)])
+    audit.record_all(session, put_tags(session, [TagPush(repository, name, manifest_id, digest, actor)]))
 
 
-def put_tags(session: Session, pushes: list[TagPush]) -> None:
+def put_tags(session: Session, pushes: list[TagPush]) -> list[dict[str, Any]]:
     """Let names, all different, mean manifests from now on; what they meant becomes history. TagImmutable.
 
-    Of a name that means its manifest already only the lifetime is noted, from now on.
+    Of a name that means its manifest already only the lifetime is noted, from now on. The entries for the action log.
     """
-    present = _lock_present(session, {push.key for push in pushes})
-    moment = now_ms()  # after those for which we waited
-    moved = [push for push in pushes if not _keeps(session, push, present.get(push.key), moment)]
-    ended = [present[push.key] for push in moved if push.key in present]
-    if ended:
-        rows = [{"ended": row.id, "moment": moment if _alive(row, moment) else row.expires_ms} for row in ended]
-        session.run(_END, rows)
-    fixed = {push.key for push in moved if is_fixed(session, push.repository, push.name)}
-    if moved:
-        session.run(_START, [_started(push, moment, fixed=push.key in fixed) for push in moved])
-    audit.record_all(session, [_entry(push, moves=push.key in present) for push in moved])
-    audit.record_all(session, [_fixing(push) for push in moved if push.key in fixed])
+    entries: list[dict[str, Any]] = []
+    left = {push.key: push for push in pushes}
+    for _ in range(MOST_TURNS):
+        if not left:
+            return entries
+        present = _present(session, _LOCK_PRESENT, set(left))
+        moment = now_ms()  # after those for which we waited
+        moved = [push for push in left.values() if not _keeps(session, push, present.get(push.key), moment)]
+        _end_present(session, [present[push.key] for push in moved if push.key in present], moment)
+        fixed = {push.key for push in moved if is_fixed(session, push.repository, push.name)}
+        started = _start(session, [_started(push, moment, fixed=push.key in fixed) for push in moved])
+        entries += [_entry(push, moves=push.key in present) for push in moved if push.key in started]
+        entries += [_fixing(push) for push in moved if push.key in started & fixed]
+        # Where another transaction has given the name a present while we waited for it, that one is found now.
+        left = {push.key: push for push in moved if push.key not in started}
+    raise Conflict(f"too many pushes of the tag {min(left)[1]} at once; try again")
+
+
+def _end_present(session: Session, rows: list[Row[Any]], moment: int) -> None:
+    if rows:
+        ends = [{"ended": row.id, "moment": moment if _alive(row, moment) else row.expires_ms} for row in rows]
+        session.run(_END, ends)
+
+
+def _start(session: Session, rows: list[dict[str, Any]]) -> set[tuple[int, str]]:
+    """Begin the tags, none of which has a present; those of which none has got one in the meantime."""
+    if not rows:
+        return set()
+    insert = insert_or_leave(session.get_bind().dialect.name, Tag, returning=("repository_id", "name"))
+    ordered = sorted(rows, key=lambda row: (row["repository_id"], row["name"]))
+    return {(row.repository_id, row.name) for row in session.run(insert, ordered)}
 
 
 def _keeps(session: Session, push: TagPush, present: Row[Any] | None, moment: int) -> bool:
@@ -146,35 +165,27 @@ def _fixing(push: TagPush) -> dict[str, Any]:
     return audit.entry(kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest)
 
 
-def _lock_present(session: Session, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Row[Any]]:
-    """The present of the tags (repository id, name) that have one, locked.
-
-    On PostgreSQL a row that another transaction ends while we wait for it is found no longer, and the one that this
-    transaction began is found by looking again. Under many pushes of one tag that may happen several times.
-    """
-    found: dict[tuple[int, str], Row[Any]] = {}
-    for _ in range(MOST_TURNS):
-        found |= _present(session, _LOCK_PRESENT, wanted - found.keys())
-        if not _present(session, _PRESENT, wanted - found.keys()):
-            return found
-    raise Conflict(f"too many pushes of the tag {min(wanted)[1]} at once; try again")
-
-
 def _present(session: Session, query: Executable, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Row[Any]]:
-    if not wanted:
-        return {}
     values = {"repository_ids": sorted({id_ for id_, _ in wanted}), "names": sorted({name for _, name in wanted})}
     found = {(row.repository_id, row.name): row for row in session.run(query, values)}
     return {key: found[key] for key in wanted & found.keys()}
 
 
 def lock_tag(session: Session, repository: Repository, name: str) -> Tag:
-    """The tag as it is now, and until this transaction ends; NotFound."""
-    present = _lock_present(session, {(repository.id, name)})
-    tag = find_tag(session, repository, name) if present else None
-    if tag is None:
-        raise NotFound(f"tag {name} does not exist")
-    return tag
+    """The tag as it is now, and until this transaction ends; NotFound.
+
+    On PostgreSQL a row that another transaction ends while we wait for it is found no longer, and the one that this
+    transaction began is found by looking again. Under many pushes of one tag that may happen several times.
+    """
+    wanted = {(repository.id, name)}
+    for _ in range(MOST_TURNS):
+        locked = _present(session, _LOCK_PRESENT, wanted)
+        tag = find_tag(session, repository, name) if locked else None
+        if tag is not None:
+            return tag
+        if locked or not _present(session, _PRESENT, wanted):
+            raise NotFound(f"tag {name} does not exist")
+    raise Conflict(f"too many pushes of the tag {name} at once; try again")
 
 
 def remove_tag(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:

@@ -1,23 +1,32 @@
 """Manifests on their way in: several at once, each with what it refers to, its tags and its log entries.
 
 Everything is asked and written for all of them together, since a statement costs more than a row. Rows that others may
-want at the same moment are locked in one order: children, blobs of the namespaces, manifests, tags, usage, each sorted.
+want at the same moment are locked in one order: children, manifests, blobs of the namespaces, tags, usage, each sorted.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 
 from models import audit
 from models.access import Identity
 from models.announcements import announce_push
-from models.dialect import insert_new, upsert
+from models.dialect import insert_new, insert_or_leave, upsert
 from models.quota import charge, claim_blobs
 from models.quota_notices import warn
 from models.session import Session
-from models.tables import Account, Blob, Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob
+from models.tables import (
+    Account,
+    Blob,
+    Manifest,
+    ManifestBlob,
+    ManifestChild,
+    NamespaceBlob,
+    Repository,
+    RepositoryBlob,
+)
 from models.tables.base import now
 from models.tags import TagPush, put_tags
 from registry.errors import ManifestBlobUnknown
@@ -44,10 +53,14 @@ class ManifestPush:
 
 @dataclass
 class _Needs:
-    """A push and what it refers to: bytes by blob id, and lifetimes by manifest id."""
+    """A push and what it refers to: bytes by blob id, and lifetimes by manifest id.
+
+    `unclaimed`: those of the blobs that no manifest of the namespace needs yet.
+    """
 
     push: ManifestPush
     blobs: dict[int, int]
+    unclaimed: dict[int, int]
     children: dict[int, int | None]
 
     @property
@@ -91,19 +104,19 @@ def _waves(pushes: list[ManifestPush]) -> Iterator[list[ManifestPush]]:
 def _put(session: Session, pushes: list[ManifestPush], protection_s: int) -> dict[Account, int]:
     """The bytes that the pushes, all of different manifests and tags, add to each namespace."""
     needs = _look_up(session, pushes)
-    ids = _pushed_before(session, pushes, protection_s)
-    new = [need for need in needs if need.push.key not in ids]
-    added = _claim(session, new)
-    if new:
-        ids |= _insert(session, new)
+    written = _insert(session, needs)
+    known = _served(session, [push for push in pushes if push.key not in written], protection_s)
+    # What is neither new nor served was deleted and comes back.
+    written |= _insert(session, [need for need in needs if need.push.key not in written | known], again=True)
+    added = _claim(session, [need for need in needs if need.push.key in written])
+    _refer(session, needs, written)
+    ids = written | known
     tags = [
         TagPush(push.repository, tag, ids[push.key], push.digest, push.actor, need.lifetime_s)
-        for need in needs
-        for push in [need.push]
+        for need, push in zip(needs, pushes, strict=True)
         for tag in dict.fromkeys(push.tags)
     ]
-    put_tags(session, tags)
-    audit.record_all(session, [_entry(push) for push in pushes])
+    audit.record_all(session, put_tags(session, tags) + [_entry(push) for push in pushes])
     for push in pushes:
         announce_push(session, push.repository, push.tags, actor=push.actor)
     return added
@@ -117,8 +130,19 @@ def _entry(push: ManifestPush) -> dict[str, Any]:
 
 
 _BLOBS_THERE = (
-    select(RepositoryBlob.repository_id, Blob.digest, Blob.id, Blob.size)
+    select(
+        RepositoryBlob.repository_id,
+        Blob.digest,
+        Blob.id,
+        Blob.size,
+        NamespaceBlob.blob_id.is_not(None).label("claimed"),
+    )
     .join(Blob, Blob.id == RepositoryBlob.blob_id)
+    .join(Repository, Repository.id == RepositoryBlob.repository_id)
+    .outerjoin(
+        NamespaceBlob,
+        and_(NamespaceBlob.namespace_id == Repository.namespace_id, NamespaceBlob.blob_id == RepositoryBlob.blob_id),
+    )
     .where(
         RepositoryBlob.repository_id.in_(bindparam("repository_ids", expanding=True)),
         Blob.digest.in_(bindparam("digests", expanding=True)),
@@ -155,7 +179,8 @@ def _look_up(session: Session, pushes: list[ManifestPush]) -> list[_Needs]:
             raise ManifestBlobUnknown({"digests": sorted(missing)})
         found = [blobs[id_, r.digest] for r in parsed.blobs if (id_, r.digest) in blobs]
         below = [children[id_, r.digest] for r in parsed.children]
-        needs.append(_Needs(push, {r.id: r.size for r in found}, {r.id: r.lifetime_s for r in below}))
+        unclaimed = {r.id: r.size for r in found if not r.claimed}
+        needs.append(_Needs(push, {r.id: r.size for r in found}, unclaimed, {r.id: r.lifetime_s for r in below}))
     return needs
 
 
@@ -167,8 +192,8 @@ def _there(session: Session, query: Any, wanted: set[tuple[int, str]]) -> dict[t
     return {(row.repository_id, row.digest): row for row in session.run(query, values)}
 
 
-def _pushed_before(session: Session, pushes: list[ManifestPush], protection_s: int) -> dict[tuple[int, str], int]:
-    """The ids of the manifests that are served already, and protected from collection."""
+def _served(session: Session, pushes: list[ManifestPush], protection_s: int) -> dict[tuple[int, str], int]:
+    """The ids of those manifests that are served already, and protected from collection."""
     found = _there(session, _MANIFESTS_THERE, {push.key for push in pushes})
     return {
         push.key: found[push.key].id
@@ -182,30 +207,37 @@ def _claim(session: Session, needs: list[_Needs]) -> dict[Account, int]:
     """Note which blobs the manifests' namespaces need; the bytes that are new to each."""
     sizes: dict[Account, dict[int, int]] = {}
     for need in needs:
-        sizes.setdefault(need.push.repository.namespace, {}).update(need.blobs)
+        sizes.setdefault(need.push.repository.namespace, {}).update(need.unclaimed)
     return {
         namespace: claim_blobs(session, namespace.id, sizes[namespace])
         for namespace in sorted(sizes, key=lambda account: account.id)
     }
 
 
+_NAMED = ("repository_id", "digest", "id")
 _AGAIN = {
     "key": ("repository_id", "digest"),
     "change": ("deleted_at", "touched_at", "settled", "lifetime_s"),
-    "returning": ("repository_id", "digest", "id"),
+    "returning": _NAMED,
 }
 
 
-def _insert(session: Session, needs: list[_Needs]) -> dict[tuple[int, str], int]:
-    """The ids of the manifests' rows, inserted or served again."""
-    # Another push of one may be first, or an earlier one was deleted and comes back.
+def _insert(session: Session, needs: list[_Needs], *, again: bool = False) -> dict[tuple[int, str], int]:
+    """The ids of the manifests' rows that were inserted or, `again`, of all: those that are there are served again."""
+    if not needs:
+        return {}
+    dialect = session.get_bind().dialect.name
     rows = [_row(need) for need in sorted(needs, key=lambda need: need.push.key)]
-    stored = session.run(upsert(session.get_bind().dialect.name, Manifest, **_AGAIN), rows)
-    ids = {(row.repository_id, row.digest): row.id for row in stored}
-    insert_new(session, ManifestBlob, [row for need in needs for row in _blob_rows(need, ids[need.push.key])])
-    children = [{"parent_id": ids[need.push.key], "child_id": child_id} for need in needs for child_id in need.children]
+    insert = upsert(dialect, Manifest, **_AGAIN) if again else insert_or_leave(dialect, Manifest, returning=_NAMED)
+    return {(row.repository_id, row.digest): row.id for row in session.run(insert, rows)}
+
+
+def _refer(session: Session, needs: list[_Needs], ids: dict[tuple[int, str], int]) -> None:
+    """Write down what the manifests with these ids refer to."""
+    written = [(ids[need.push.key], need) for need in needs if need.push.key in ids]
+    insert_new(session, ManifestBlob, [row for id_, need in written for row in _blob_rows(need, id_)])
+    children = [{"parent_id": id_, "child_id": child_id} for id_, need in written for child_id in need.children]
     insert_new(session, ManifestChild, children)
-    return ids
 
 
 def _blob_rows(need: _Needs, manifest_id: int) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from models.organizations import create_organization
 from models.quota import threshold
 from models.repositories import create_repository
 from models.session import Database, Session
-from models.tables import Account, NamespaceUsage, Repository, User
+from models.tables import Account, NamespaceUsage, Quota, Repository, User
 from registry.errors import NameUnknown
 from registry.names import RepositoryName
 
@@ -25,10 +25,12 @@ REPOSITORY_ID = (
 )
 
 
-PUSH_TARGET = REPOSITORY_ID.add_columns(NamespaceUsage.size, threshold("Reject", Account.id).label("most")).outerjoin(
-    NamespaceUsage, NamespaceUsage.namespace_id == Account.id
+PUSH_TARGET = (
+    REPOSITORY_ID.add_columns(NamespaceUsage.size, Quota.limit_bytes, threshold("Reject", Account.id).label("most"))
+    .outerjoin(NamespaceUsage, NamespaceUsage.namespace_id == Account.id)
+    .outerjoin(Quota, Quota.namespace_id == Account.id)
 )
-"""The same with what the namespace uses, and from which size on it may push no more."""
+"""The same with what the namespace uses, the bytes of its quota, and from which size on it may push no more."""
 
 
 def repository_id(session: Session, name: RepositoryName, *, changes: bool = False) -> int | None:

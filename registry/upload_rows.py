@@ -101,7 +101,7 @@ def end(session: Session, upload: Upload) -> bool:
 def end_new(session: Session, uploads: list[Upload]) -> set[str]:
     """Note that uploads without rows are over; the uuids of those where no other request was first."""
     rows = [_new_row(upload, replace(upload, revision=ENDED)) for upload in uploads]
-    insert = insert_or_leave(session.get_bind().dialect.name, Row, returning="uuid")
+    insert = insert_or_leave(session.get_bind().dialect.name, Row, returning=("uuid",))
     return set(session.run(insert, rows).scalars()) if rows else set()
 
 
@@ -110,7 +110,7 @@ def _write(session: Session, known: Upload, new: Upload) -> int | None:
     if known.id is not None:
         guarded = {**_values(new), "known_id": known.id, "known_revision": known.revision}
         return session.run(_CHANGE, guarded).scalar()
-    insert = insert_or_leave(session.get_bind().dialect.name, Row, returning="id")
+    insert = insert_or_leave(session.get_bind().dialect.name, Row, returning=("id",))
     return session.run(insert, _new_row(known, new)).scalar()
 
 

@@ -189,7 +189,9 @@ class HotPath:
         row = self._reader.first(self._target, namespace=repository.namespace, name=repository.name)
         if row is None:
             return None
-        id_, state, used, most = row
+        id_, state, used, quota, most = row
+        if quota is None:
+            most = self._registry.services.database.quota_default or None
         if state != "NORMAL" or (most is not None and used is not None and used >= most):
             return None
         upload = new_upload(self._registry.services.database.vault, id_)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from models.session import Database
 from models.tables import Account, Blob, Delivery, LogEntry, Manifest, Quota, QuotaLimit, Repository, Tag, Upload
 from models.tables.repositories import RepositoryState
 from models.tags import alive
@@ -264,6 +265,17 @@ def test_a_namespace_that_is_full_takes_no_more(registry: Registry, hot: Hot) ->
     with registry.services.database.write() as session:
         session.query(Quota).one().limit_bytes = 17
     assert hot.reads.answer(hot.request("POST", "acme/app/blobs/uploads/")) is None
+
+
+def test_where_everybody_has_a_limit_who_is_at_it_begins_no_upload(registry: Registry, hot: Hot) -> None:
+    url = str(registry.services.database.engine.url)
+    shared = registry.app.extensions["drydock.registry"]
+    for size, begins in ((0, True), (7, False), (8, True)):  # pushed were a config of 2 bytes and a layer of 5
+        database = Database(url, registry.services.database.vault, quota_default=size)
+        reads = HotPath(replace(shared, services=replace(registry.services, database=database)))
+        assert (reads.answer(hot.request("POST", "acme/app/blobs/uploads/")) is not None) == begins
+        reads.close()
+        database.dispose()
 
 
 class _Full(MemoryStorage):
