@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, Executable, Result, create_engine, event, orm
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InvalidatePoolError, OperationalError
 
 from models.vault import Vault
 
@@ -192,7 +193,7 @@ def _postgres_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> 
     engine = create_engine(
         url,
         pool_size=pool_size,
-        pool_pre_ping=True,
+        pool_use_lifo=True,  # those used last have their statements prepared
         connect_args=POSTGRES_PATIENCE | connect_args,
         hide_parameters=True,
     )
@@ -204,5 +205,14 @@ def _postgres_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> 
         connection.autocommit = True
         connection.cursor().execute("SET jit = off")
         connection.autocommit = False
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, *_: object) -> None:
+        # A server that has ended a connection has told so, and nothing else is unasked for. Asking it something first
+        # would cost as much as most transactions do.
+        unread = select.poll()
+        unread.register(connection.fileno(), select.POLLIN)
+        if unread.poll(0):
+            raise InvalidatePoolError
 
     return engine
