@@ -99,6 +99,14 @@ def user_admin(session: Session, caller: Identity) -> User:
     return access.signed_in_user(session, caller)
 
 
+@rule(scope="user:admin", gives="user")
+def user_whole(session: Session, caller: Identity) -> User:
+    """The user who calls, no robot; with a token only if that may do all that the user may."""
+    if not caller.is_whole:
+        raise Forbidden("The access token may do less than its user, and this would give it the rest")
+    return access.signed_in_user(session, caller)
+
+
 @rule(scope="repo:read", gives="user")
 def stargazer(session: Session, caller: Identity) -> User:
     """The user who calls, no robot; the operation checks the repository that the body names."""

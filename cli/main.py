@@ -4,7 +4,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,11 +23,13 @@ config_group = typer.Typer(help="Check configuration files, make secrets.", no_a
 user_group = typer.Typer(help="Manage users.", no_args_is_help=True)
 token_group = typer.Typer(help="Manage access tokens.", no_args_is_help=True)
 quota_group = typer.Typer(help="Look after what namespaces use.", no_args_is_help=True)
+access_group = typer.Typer(help="Review who may do what.", no_args_is_help=True)
 secrets_group = typer.Typer(help="Manage what is stored encrypted.", no_args_is_help=True)
 app.add_typer(config_group, name="config")
 app.add_typer(user_group, name="user")
 app.add_typer(token_group, name="token")
 app.add_typer(quota_group, name="quota")
+app.add_typer(access_group, name="access")
 app.add_typer(secrets_group, name="secrets")
 
 
@@ -242,6 +244,18 @@ def revoke_token(
 
     owner = revoke_token(settings_from(config, data), token)
     typer.echo(f"Revoked an access token of {owner}.")
+
+
+@access_group.command("matrix")
+def show_access_matrix(
+    form: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="For people, or for programs.")
+    ] = "table",
+) -> None:
+    """Print who may call which operation: every operation, with everybody and every scope tried on its rule."""
+    from cli.access import show_matrix
+
+    typer.echo(show_matrix(form))
 
 
 @secrets_group.command("rotate")

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, bindparam, e
 from sqlalchemy.orm import contains_eager
 
 from models.errors import Forbidden, NotFound, ReadOnly, Unauthenticated
-from models.scopes import widest_role
+from models.scopes import SCOPES, widest_role
 from models.session import Session
 from models.tables import Account, Organization, Permission, Repository, Team, TeamMember, User
 from models.tables.accounts import TeamRole
@@ -27,7 +27,8 @@ class Identity:
     """The caller of an operation.
 
     `scopes` is None unless a token limits what its account may do. A repository token is nobody's: it carries its
-    `repository_id` and `repository_role` instead of an account. `full_access` is a superuser's where the
+    `repository_id` and `repository_role` instead of an account. `withheld`: its account is a superuser's, but its
+    token does not say so. `full_access` is a superuser's where the
     installation says that superusers may see everything. `log_detail` is what the action log tells of how the caller
     came, in Quay's words: its token, its program. `session_id` is that of the browser session the caller came with, if
     any, and `fresh` false if its password was given too long ago for what is dangerous.
@@ -38,6 +39,7 @@ class Identity:
     name: str | None = None
     scopes: frozenset[str] | None = None
     superuser: bool = False
+    withheld: bool = False
     full_access: bool = False
     repository_id: int | None = None
     repository_role: RepositoryRole | None = None
@@ -58,6 +60,11 @@ class Identity:
     def may_use(self, scope: str) -> bool:
         """Whether the caller's token, if a token is what it came with, covers the scope."""
         return not self.is_anonymous and (self.scopes is None or scope in self.scopes)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the caller may do all that its account may: its token, if it has one, holds nothing back."""
+        return self.scopes is None or (self.scopes >= SCOPES.keys() - {"super:user"} and not self.withheld)
 
     def refuse(self) -> Forbidden | Unauthenticated:
         """The error for a caller who may not: sign in first, or not at all."""
@@ -80,6 +87,11 @@ def find_account(session: Session, name: str) -> Account | None:
 def find_namespace(session: Session, name: str) -> Account | None:
     """The user or organization of that name."""
     return session.scalar(select(Account).where(Account.name == name, Account.kind != "robot"))
+
+
+def is_robot_of_others(name: str, namespace: Account) -> bool:
+    """Whether the name is of a robot of another namespace, be it there or not: who asks shall not learn which."""
+    return "+" in name and name.partition("+")[0] != namespace.name
 
 
 def get_namespace(session: Session, name: str) -> Account:

@@ -36,14 +36,15 @@ class Superusers:
         log_detail: LogDetail = (),
     ) -> Identity:
         """The identity of an account, limited to `scopes` if not None."""
-        is_super = account.kind == "user" and (account.superuser or account.name in self.names)
-        is_super = is_super and (scopes is None or "super:user" in scopes)
+        may_be = account.kind == "user" and (account.superuser or account.name in self.names)
+        is_super = may_be and (scopes is None or "super:user" in scopes)
         return Identity(
             kind="robot" if account.kind == "robot" else "user",
             account_id=account.id,
             name=account.name,
             scopes=scopes,
             superuser=is_super,
+            withheld=may_be and not is_super,
             full_access=is_super and self.full_access,
             log_detail=log_detail,
         )

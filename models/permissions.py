@@ -4,7 +4,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import contains_eager
 
 from models import audit
-from models.access import Identity, find_account
+from models.access import Identity, find_account, is_robot_of_others
 from models.errors import Invalid, NotFound
 from models.session import Session
 from models.tables import Account, Permission, Repository, Robot, Team, TeamMember, User
@@ -69,11 +69,11 @@ def put_user_permission(
 
     Quay operation changeUserPermissions.
     """
+    if is_robot_of_others(name, repository.namespace):
+        raise Invalid(f"Cannot add robot {name} under namespace {repository.namespace.name}")
     account = _find_user_or_robot(session, name)
     if account is None:
         raise Invalid(f"Invalid username: {name}")
-    if isinstance(account, Robot) and account.owner_id != repository.namespace_id:
-        raise Invalid(f"Cannot add robot {name} under namespace {repository.namespace.name}")
     if account.id == repository.namespace_id:
         raise Invalid("Namespace owner must always be admin.")
     audit.record(session, "change_repo_permission", actor=actor, repository=repository, username=name, role=role)
@@ -126,7 +126,7 @@ def list_transitive_roles(session: Session, repository: Repository, name: str) -
 
     Quay operation getUserTransitivePermission.
     """
-    account = _find_user_or_robot(session, name)
+    account = None if is_robot_of_others(name, repository.namespace) else _find_user_or_robot(session, name)
     if account is None:
         raise NotFound("Not Found")
     teams = select(TeamMember.team_id).where(TeamMember.account_id == account.id)

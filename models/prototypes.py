@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from models import audit
-from models.access import Identity, find_account
+from models.access import Identity, find_account, is_robot_of_others
 from models.errors import Invalid, NotFound
 from models.session import Session
 from models.tables import Account, Organization, Permission, Prototype, Repository, Robot, Team, User
@@ -127,11 +127,11 @@ def _about_the_same(wanted: Prototype) -> list[ColumnElement[bool]]:
 
 def _own_account(session: Session, organization: Organization, name: str, unknown: str) -> Account:
     """A user, or a robot of the organization; Invalid."""
+    if is_robot_of_others(name, organization):
+        raise Invalid(f"Robot {name} does not belong to organization {organization.name}")
     account = find_account(session, name)
     if not isinstance(account, (User, Robot)):
         raise Invalid(unknown)
-    if isinstance(account, Robot) and account.owner_id != organization.id:
-        raise Invalid(f"Robot {name} does not belong to organization {organization.name}")
     return account
 
 

@@ -7,12 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import contains_eager
 
 from models import audit
-from models.access import Identity, find_account
+from models.access import Identity, find_account, is_robot_of_others
 from models.errors import Conflict, Invalid
 from models.names import check_namespace
 from models.organizations import keep_an_administrator
 from models.session import Session
-from models.tables import Account, Organization, Permission, Repository, Robot, Team, TeamMember
+from models.tables import Account, Organization, Permission, Repository, Team, TeamMember
 from models.tables.accounts import TeamRole
 
 
@@ -119,11 +119,11 @@ def add_member(session: Session, team: Team, name: str, *, actor: Identity) -> A
 
     Quay operation updateOrganizationTeamMember, where nobody needs an invitation (`models.invitations`).
     """
+    if is_robot_of_others(name, team.organization):
+        raise Invalid(f"Robot {name} does not belong to organization {team.organization.name}")
     account = find_account(session, name)
     if account is None or account.kind == "organization":
         raise Invalid("Unknown user")
-    if isinstance(account, Robot) and account.owner_id != team.organization_id:
-        raise Invalid(f"Robot {name} does not belong to organization {team.organization.name}")
     if session.get(TeamMember, (team.id, account.id)) is not None:
         raise Conflict(f"User {name} is already a member of team {team.name}")
     session.add(TeamMember(team_id=team.id, account_id=account.id))

@@ -1,7 +1,6 @@
 """The Quay-compatible REST API, mounted at /api/v1."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
@@ -125,18 +124,6 @@ _NOUNS: Sequence[Section] = (
 SECTIONS: Sequence[Section] = (discovery.describing(_NOUNS), *_NOUNS)
 
 
-class Access(NamedTuple):
-    """Who may call an operation, as declared."""
-
-    method: str
-    path: str
-    operation: str
-    rule: str
-    scope: str | None
-    fresh: bool
-    allowed: str
-
-
 def blueprint(services: Services) -> Blueprint:
     """The whole surface, for an application whose `extensions["drydock"]` are these services."""
     surface = Blueprint("v1", __name__, url_prefix=PREFIX)
@@ -157,23 +144,6 @@ def _served(services: Services) -> Sequence[Section]:
     """The sections that this installation has; what is switched off is not described either."""
     nouns = tuple(section for section in _NOUNS if all(getattr(services.settings, key) for key in section.needs))
     return SECTIONS if nouns == _NOUNS else (discovery.describing(nouns), *nouns)
-
-
-def access_table(sections: Sequence[Section] = SECTIONS) -> list[Access]:
-    """Every operation with the rule that guards it, for people who review access."""
-    return [
-        Access(
-            verb.upper(),
-            PREFIX + url,
-            op.name,
-            op.allow.name,
-            op.allow.scope,
-            op.allow.fresh,
-            op.allow.check.__doc__ or "",
-        )
-        for section in sections
-        for verb, url, op in section.operations
-    ]
 
 
 def _know_repository_paths(state: BlueprintSetupState) -> None:

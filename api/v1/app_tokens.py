@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
-from api.rules import fresh, superuser, user_admin
+from api.rules import fresh, superuser, user_admin, user_whole
 from api.v1.paging import next_page, page_start
 from api.v1.views import AvatarView, Moment, Sparse, avatar_of
 from models import app_tokens
@@ -94,7 +94,7 @@ class UserAppTokens(_AppTokens):
         found = app_tokens.list_app_tokens(self.session, user, expiring=self.soon(query))
         return AppTokensView(tokens=[ListedAppToken(**_facts(token)) for token in found], only_expiring=query.expiring)
 
-    @operation("createAppToken", allow=fresh(user_admin))
+    @operation("createAppToken", allow=fresh(user_whole))
     def post(self, user: User, body: NewAppToken) -> AppTokenView:
         """Create a new app specific token for user."""
         title = body.title if body.title is not None else body.friendly_name
@@ -106,7 +106,7 @@ class UserAppTokens(_AppTokens):
 
 @section.at("/user/apptoken/<token_uuid>")
 class UserAppToken(_AppTokens):
-    @operation("getAppToken", allow=fresh(user_admin))
+    @operation("getAppToken", allow=fresh(user_whole))
     def get(self, user: User, token_uuid: str) -> AppTokenView:
         """Returns a specific app token for the user."""
         return self.show(app_tokens.get_app_token(self.session, user, token_uuid))
