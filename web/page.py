@@ -47,7 +47,8 @@ def members_only(pages: Blueprint, services: Services) -> None:
     def sign_in_first() -> Response | None:
         if "\0" in request.path or any("\0" in value for value in request.form.values()):
             raise NotFound("No page and no name has a NUL character.")
-        if request.method == "GET" and visitor(services).is_anonymous:
+        # Looked up for forms as well, before they are carried out: that may write, and two writers wait for each other.
+        if visitor(services).is_anonymous and request.method == "GET":
             return leave("/signin?" + urlencode({"next": request.full_path.rstrip("?")}))
         return None
 

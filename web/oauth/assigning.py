@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request
 
-from models.access import administers
+from models.access import Identity, administers
 from models.applications import shown_application
 from models.assignments import assign_token
 from models.errors import Forbidden, Invalid
@@ -27,7 +27,10 @@ def blueprint(services: Services, server: Server) -> Blueprint:
     @pages.post("/oauth/authorize/assignuser")
     def assign() -> Response:
         check_form(services)
-        back = server.writing(lambda session: _assign(services, server, session))
+        caller = visitor(services)
+        if caller.is_anonymous:
+            raise caller.refuse()
+        back = server.writing(lambda session: _assign(server, session, caller))
         if request.values.get("format") == "json":
             return jsonify(message="Token assigned successfully")
         return leave(back)
@@ -35,12 +38,9 @@ def blueprint(services: Services, server: Server) -> Blueprint:
     return pages
 
 
-def _assign(services: Services, server: Server, session: Session) -> str:
+def _assign(server: Server, session: Session, caller: Identity) -> str:
     """Prepare the token; the page that the administrator came from."""
     given = request.values
-    caller = visitor(services)
-    if caller.is_anonymous:
-        raise caller.refuse()
     application = shown_application(session, given.get("client_id", ""))
     organization = application.organization
     if organization is None or not administers(session, caller, organization):

@@ -4,7 +4,7 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, Response, request
 
-from models.access import signed_in_user
+from models.access import Identity, signed_in_user
 from models.assignments import fulfil_assignment
 from models.authorizations import has_granted
 from models.session import Session
@@ -24,8 +24,9 @@ def blueprint(services: Services, server: Server) -> Blueprint:
 
     @pages.get("/oauth/authorize")
     def ask() -> Response:
-        response = server.reading(lambda session: _ask(services, server, session))
-        return response or server.writing(lambda session: _carry_out(services, server, session, consents=True))
+        caller = visitor(services)
+        response = server.reading(lambda session: _ask(services, server, session, caller))
+        return response or server.writing(lambda session: _carry_out(services, server, session, caller, consents=True))
 
     @pages.post("/oauth/authorizeapp")
     def consent() -> Response:
@@ -38,13 +39,12 @@ def blueprint(services: Services, server: Server) -> Blueprint:
     return pages
 
 
-def _ask(services: Services, server: Server, session: Session) -> Response | None:
+def _ask(services: Services, server: Server, session: Session, caller: Identity) -> Response | None:
     """The page that asks, or what comes before it; None if the person need not be asked again."""
     found = open_request(server, session)
     fault = find_fault(server, found)
     if fault is not None:
         return fault
-    caller = visitor(services)
     if caller.is_anonymous:
         return leave("/signin?" + urlencode({"next": f"{request.path}?{request.query_string.decode('latin-1')}"}))
     if _may_skip(session, found, signed_in_user(session, caller)):
@@ -76,11 +76,11 @@ def _may_skip(session: Session, found: Request, user: User) -> bool:
 
 def _answered(services: Services, server: Server, *, consents: bool) -> Response:
     check_form(services)
-    return server.writing(lambda session: _carry_out(services, server, session, consents=consents))
-
-
-def _carry_out(services: Services, server: Server, session: Session, *, consents: bool) -> Response:
     caller = visitor(services)
+    return server.writing(lambda session: _carry_out(services, server, session, caller, consents=consents))
+
+
+def _carry_out(services: Services, server: Server, session: Session, caller: Identity, *, consents: bool) -> Response:
     user = signed_in_user(session, caller)
     found = open_request(server, session)
     fault = find_fault(server, found)

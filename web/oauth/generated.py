@@ -26,7 +26,8 @@ def blueprint(services: Services, server: Server) -> Blueprint:
 
     @pages.get(LOCAL_PATH)
     def show() -> Response:
-        user = server.reading(lambda session: signed_in_user(session, visitor(services)))
+        caller = visitor(services)
+        user = server.reading(lambda session: signed_in_user(session, caller))
         token = _open(services, user)
         response = page(services, "generated.html", token=token, cancelled=request.args.get("error") is not None)
         if COOKIE in request.cookies:

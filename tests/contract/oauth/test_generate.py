@@ -1,14 +1,16 @@
 """An administrator generates a token in a browser, as the guide to Quay's API tells, and assigns one to somebody."""
 
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.session import Database
-from models.tables import LogEntry, OAuthApplication, OAuthToken, TokenAssignment
+from models.tables import BrowserSession, LogEntry, OAuthApplication, OAuthToken, TokenAssignment
+from models.tables.base import now
 from registry.services import Services
 from tests.factories.browser import Browser
 from tests.factories.oauth import CALLBACK, Flow, answered
@@ -216,3 +218,19 @@ def test_others_assign_nothing(flow: Flow, services: Services) -> None:
         flow.browser.enter(services, who)
         flow.browser.get("/signout")
         assert flow.browser.submit("/oauth/authorize/assignuser", **assigning(flow)).status_code == 403
+
+
+def test_a_browser_that_rested_does_not_stand_in_its_own_way(flow: Flow, owner: Browser, database: Database) -> None:
+    """That a session is used again is written down, which must not happen inside of what the form writes."""
+    owner.get("/organizations")
+    forms = {
+        "/organizations": {"name": "rested", "email": ""},
+        "/organization/acme/applications": {"name": "rested"},
+        "/oauth/authorize/assignuser": assigning(flow),
+        "/oauth/authorizeapp": flow.fields(),
+        "/oauth/denyapp": flow.fields(),
+    }
+    for path, fields in forms.items():
+        with database.write() as session:
+            session.execute(update(BrowserSession).values(used_at=now() - timedelta(minutes=6)))
+        assert owner.submit(path, **fields).status_code < 400
