@@ -1,24 +1,38 @@
-"""`python -m tests.bench`: start the registries, let them do the same work in turns, print medians and ratios."""
+"""`python -m tests.bench`: start the registries, let them do the same work in turns, print medians and ratios.
+
+`python -m tests.bench seed URI` and `python -m tests.bench scale` are about the REST API of a large installation.
+"""
 
 import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.bench import scale, seed
 from tests.bench.client import Client
 from tests.bench.peers import running_peers
 from tests.bench.work import Contestant, Size
 from tests.services.base_image import cache_folder
 
+COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"scale": scale.main, "seed": seed.main}
 Figures = Mapping[str, Mapping[str, Sequence[float]]]
 _FULL = Size(layer=512 << 20, batch=300, seconds=4)
 _QUICK = Size(layer=64 << 20, batch=100, seconds=1)
 
 
 def main() -> None:
-    """Run the comparison."""
+    """Run the comparison, or the command that is named."""
+    name, *rest = sys.argv[1:] or [""]
+    if name in COMMANDS:
+        COMMANDS[name](rest)
+    else:
+        compare()
+
+
+def compare() -> None:
+    """Compare registries."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=None, help="how often everything is done (3; 1 with --quick)")
     parser.add_argument("--quick", action="store_true", help="less of everything: rough figures within a minute")

@@ -212,6 +212,16 @@ def mixed(
 
 
 @contextmanager
+def web_only(*, database: str, redis: str, settings: Mapping[str, str] | None = None) -> Iterator[Drydock]:
+    """PostgreSQL, Redis, and nothing but web processes, so that nothing disturbs what is measured."""
+    keys = {"DB_URI": database, "REDIS_URL": redis, **(settings or {})}
+    with _installation("mixed", None, keys) as drydock:
+        drydock.command("migrate")
+        drydock.start_web(drydock.port)
+        yield drydock
+
+
+@contextmanager
 def production(
     *, database: str, redis: str, bucket: Bucket, engine: str | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[Drydock]:
