@@ -133,6 +133,25 @@ def gc(
         run_collection(settings, thorough=thorough)
 
 
+@app.command()
+def prune(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell which policy would end which tags, and what becomes free.")
+    ] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """End the tags that auto-prune policies want to end. Safe at any time; the scheduler does it as well."""
+    from cli.policies import forecast_pruning, run_pruning
+
+    settings = settings_from(config, data)
+    if dry_run:
+        forecast_pruning(settings)
+    else:
+        run_pruning(settings)
+
+
 @app.command("why-kept")
 def why_kept(
     digest: Annotated[str, typer.Argument(help="Of a blob or a manifest: sha256:…", show_default=False)],

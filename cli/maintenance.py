@@ -13,7 +13,6 @@ from buildworker.scheduler import LongTask
 from cli.database import migrated
 from cli.options import Refused
 from config.settings import Settings
-from models.immutability_policies import mark_due
 from models.quota_audit import audit_usage, repair_usage
 from models.session import Database
 from registry.collection.forecast import Forecast
@@ -29,7 +28,6 @@ from storage.opening import open_storage
 log = logging.getLogger(__name__)
 
 TOLD_EVERY_S = 1.0
-POLICIES_EVERY_S = 2
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -42,16 +40,6 @@ def scheduled_collection(settings: Settings) -> LongTask:
             log.info("collected %s", _told(gone))
 
     return LongTask("collect garbage", settings.GARBAGE_COLLECTION_FREQUENCY, run)
-
-
-def scheduled_policies() -> LongTask:
-    """What the scheduler does for tags that were there before an immutability policy."""
-
-    def run(opened: Runtime, stop: Callable[[], bool]) -> None:
-        while not stop() and opened.database.apply(mark_due):
-            pass
-
-    return LongTask("apply immutability policies", POLICIES_EVERY_S, run)
 
 
 def run_collection(settings: Settings, *, thorough: bool) -> None:

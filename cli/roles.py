@@ -73,10 +73,13 @@ def _run_both(environ: Mapping[str, str], short: Sequence[str], forked: Sequence
 def run_scheduler(settings: Settings) -> int:
     """Do what is due now and again, until asked to end; the exit code."""
     from buildworker import scheduler  # noqa: PLC0415
-    from cli.maintenance import scheduled_collection, scheduled_policies  # noqa: PLC0415
+    from cli.maintenance import scheduled_collection  # noqa: PLC0415
+    from cli.policies import scheduled_marking, scheduled_pruning  # noqa: PLC0415
 
     _require_redis(settings)
-    extra = [scheduled_policies()]
+    extra = [scheduled_marking()]
+    if settings.FEATURE_AUTO_PRUNE:
+        extra.append(scheduled_pruning(settings))
     if settings.FEATURE_GARBAGE_COLLECTION:
         extra.append(scheduled_collection(settings))
     return scheduler.main(settings, extra)

@@ -296,6 +296,14 @@ class RepositoryKeys(Group):
     FEATURE_SIGNING: Flag = Field(
         default=True, description="Repositories with trust enabled answer who signed their tags, as Quay's do."
     )
+    FEATURE_AUTO_PRUNE: Flag = Field(
+        default=True,
+        description="Tags end by themselves where a policy of their namespace or repository says so. "
+        "`drydock prune --dry-run` tells which would.",
+    )
+    AUTOPRUNE_TASK_RUN_MINIMUM_INTERVAL_MINUTES: Count = Field(
+        default=60, description="Minutes between two rounds of an auto-prune policy through its repositories."
+    )
     FEATURE_GARBAGE_COLLECTION: Flag = Field(
         default=True,
         description="The scheduler collects what nothing names any more. `drydock gc` does it at any time.",

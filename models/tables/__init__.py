@@ -16,7 +16,7 @@ from models.tables.labels import ManifestLabel
 from models.tables.logs import LogCount, LogEntry
 from models.tables.messages import Message
 from models.tables.notifications import Notification, RepositoryEmail, ToldExpiry, UserNotification
-from models.tables.policies import ImmutabilityPolicy
+from models.tables.policies import ImmutabilityPolicy, PrunePolicy
 from models.tables.prototypes import Prototype
 from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit, RegistrySize
 from models.tables.repositories import Permission, Repository, Star
@@ -59,6 +59,7 @@ __all__ = [
     "Organization",
     "Permission",
     "Prototype",
+    "PrunePolicy",
     "PublishedKey",
     "Quota",
     "QuotaLimit",

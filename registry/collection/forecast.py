@@ -46,10 +46,13 @@ class Forecast:
     """What would go of the whole. `repositories()` comes first; the sums are complete when it has ended.
 
     `garbage` and `garbage_bytes`: objects whose blobs went before. Only links that would go are held in memory.
+    `ended`: tags that are taken as ended long ago. `only`: the repositories to look at; all others stay as they are.
     """
 
     database: Database
     terms: Terms
+    ended: frozenset[int] = frozenset()
+    only: frozenset[int] | None = None
     blobs: int = 0
     bytes: int = 0
     uploads: int = 0
@@ -63,6 +66,8 @@ class Forecast:
         while rows := self._page(after):
             after = rows[-1][0]
             for id_, path, marked, keeps_s in rows:
+                if self.only is not None and id_ not in self.only:
+                    continue
                 with self.database.read() as session:
                     doomed = self._look(session, id_, path, marked=marked, before_ms=now_ms() - keeps_s * 1000)
                 if doomed:
@@ -85,7 +90,7 @@ class Forecast:
 
     def _look(self, session: Session, id_: int, path: str, *, marked: bool, before_ms: int) -> Doomed:
         repository = _Repository(session, id_)
-        forgotten, kept = (repository.tags(), set()) if marked else repository.kept(before_ms, self.terms)
+        forgotten, kept = (repository.tags(), set()) if marked else repository.kept(before_ms, self.terms, self.ended)
         needed = {blob_id for manifest_id, blob_id in repository.needs() if manifest_id in kept}
         links = select(RepositoryBlob.blob_id).where(RepositoryBlob.repository_id == id_)
         if not marked:
@@ -137,12 +142,13 @@ class _Repository:
         for row in self._session.execute(query.execution_options(yield_per=AT_A_TIME)):
             yield row.manifest_id, row.blob_id
 
-    def kept(self, before_ms: int, terms: Terms) -> tuple[int, set[int]]:
+    def kept(self, before_ms: int, terms: Terms, ended: frozenset[int]) -> tuple[int, set[int]]:
         """How many ended tags would be forgotten, and the manifests that stay."""
-        tags = select(Tag.manifest_id, func.coalesce(Tag.end_ms, Tag.expires_ms)).where(Tag.repository_id == self._id)
+        ends = func.coalesce(Tag.end_ms, Tag.expires_ms)
+        tags = select(Tag.id, Tag.manifest_id, ends).where(Tag.repository_id == self._id)
         found, forgotten = {row.id for row in self._rows if row.touched_at > terms.unprotected}, 0
-        for manifest_id, end_ms in self._session.execute(tags):
-            if end_ms is not None and end_ms < before_ms:
+        for id_, manifest_id, end_ms in self._session.execute(tags):
+            if id_ in ended or (end_ms is not None and end_ms < before_ms):
                 forgotten += 1
             else:
                 found.add(manifest_id)

@@ -112,7 +112,8 @@ def test_what_is_stored_of_a_token_is_sealed(api: Api) -> None:
 
 def test_a_token_outlives_the_key_it_was_made_under(api: Api) -> None:
     code = made(api)
-    uri, fresh = str(api.database.engine.url), "a new key that is long enough"
+    uri = api.database.engine.url.render_as_string(hide_password=False)
+    fresh = "a new key that is long enough"
     rotating, later = Database(uri, Vault([fresh, KEY])), Database(uri, Vault([fresh]))
     assert rotate_secrets(rotating)["repository_token"] == 1
     assert identify_basic(later, api.services.superusers, "$token", code).repository_role == "read"

@@ -5,6 +5,7 @@ from tests.e2e.clients.people import Person
 from tests.e2e.clients.registry import Registry, config_of, manifest_of
 from tests.e2e.clients.rest import Rest
 from tests.services.drydock import Drydock
+from tests.services.process import wait_until
 
 
 def test_a_push_beyond_the_quota_is_denied_until_there_is_room(
@@ -83,3 +84,19 @@ def test_a_policy_protects_released_tags_from_every_push(alice: Person, reposito
         assert refused.expect(409).json["errors"][0]["code"] == "TAG_IMMUTABLE"
         alice.registry.call("DELETE", repository, f"manifests/{tag}").expect(409)
     alice.registry.put_manifest(repository, "latest", manifest)
+
+
+def test_tags_that_a_policy_means_end_by_themselves_and_come_back(alice: Person, repository: str) -> None:
+    digests = [alice.registry.push_image(repository, f"pr-{number}", bytes([number])) for number in range(3)]
+    alice.registry.push_image(repository, "main", b"main")
+    alice.rest.put(f"/repository/{repository}/tag/pr-0", {"immutable": True})
+    policy = {"method": "number_of_tags", "value": 1, "tagPattern": "^pr-"}
+    alice.rest.post(f"/repository/{repository}/autoprunepolicy/", policy)
+
+    def living() -> set[str]:
+        return {tag["name"] for tag in alice.rest.get(f"/repository/{repository}/tag/?onlyActiveTags=true")["tags"]}
+
+    wait_until(lambda: living() == {"pr-0", "pr-2", "main"}, seconds=30, pause=0.2)
+    alice.registry.call("GET", repository, "manifests/pr-1").expect(404)
+    alice.rest.post(f"/repository/{repository}/tag/pr-1/restore", {"manifest_digest": digests[1]})
+    alice.registry.check_image(repository, "pr-1")

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from tests.factories.pusher import Pusher
-from tests.unit.registry import test_fsck, test_gc, test_gc_forecast, test_gc_storage, test_quota
+from tests.unit.registry import test_fsck, test_gc, test_gc_forecast, test_gc_storage, test_pruning, test_quota
 
 Rule = Callable[[Pusher], None]
 
@@ -26,7 +26,7 @@ def name_of(rule: Rule) -> str:
 
 
 @pytest.mark.parametrize("setup", ["postgresql-local"], indirect=True)
-@pytest.mark.parametrize("rule", rules(test_gc, test_fsck, test_quota, test_gc_forecast), ids=name_of)
+@pytest.mark.parametrize("rule", rules(test_gc, test_fsck, test_quota, test_gc_forecast, test_pruning), ids=name_of)
 def test_rule_of_the_database(rule: Rule, pusher: Pusher) -> None:
     rule(pusher)
 

@@ -12,7 +12,8 @@ from config.load import load_settings
 from config.secrets import ensure_secrets
 from config.settings import Settings
 from models.access import Identity
-from models.tables import NamespaceUsage, Organization, Repository
+from models.prune_policies import Config, create_policy
+from models.tables import NamespaceUsage, Organization, Repository, Tag
 from registry.services import Services, open_services
 from tests.factories.pusher import Pusher, age, stored_paths
 from tests.unit.cli.conftest import Done
@@ -132,3 +133,32 @@ def test_quota_audit_fails_on_drift_until_it_is_repaired(pusher: Pusher, drydock
 
 def test_sizes_are_told_in_a_unit_that_fits() -> None:
     assert [size(0), size(999), size(1500), size(2_340_000_000)] == ["0 bytes", "999 bytes", "1.5 kB", "2.3 GB"]
+
+
+def test_pruning_tells_what_would_end_and_what_that_frees_and_then_does_it(pusher: Pusher, drydock: Command) -> None:
+    for name in ("v1", "v2", "v3"):
+        pusher.image(name, b"shared", name.encode() * 1000)
+    with pusher.services.database.write() as session:
+        for number, name in enumerate(("v1", "v2", "v3")):
+            session.execute(update(Tag).where(Tag.name == name).values(start_ms=number))
+        acme = session.query(Organization).one()
+        config = Config("number_of_tags", 1, "^v")
+        uuid = create_policy(session, acme, None, config, actor=pusher.actor).uuid
+
+    foretold = drydock("prune", "--dry-run")
+    assert (foretold.code, foretold.err) == (0, "")
+    assert foretold.out == (
+        f"acme/app: policy {uuid} of acme (the newest 1 stay, where names match ^v) would end 2 tags\n"
+        "  v2\n"
+        "  v1\n"
+        "Pruning would end 2 tags. 4.0 kB become free once nobody can restore them any more.\n"
+    )
+    assert "would end 2 tags" in drydock("prune", "--dry-run").out
+
+    done = drydock("prune")
+    assert (done.code, done.out) == (0, "Ended 2 tags.\n")
+    assert drydock("prune").out == "Ended 0 tags.\n"
+    assert "would end 0 tags. 0 bytes" in drydock("prune", "--dry-run").out
+    age(pusher.services, DAYS)
+    assert "2 blobs of 4.0 kB" in drydock("gc", "--thorough").out
+    pusher.pull("v3")

@@ -25,10 +25,8 @@ from models.quota_limits import (
 )
 from models.session import Database, Session
 from models.tables import Account, LogEntry, Manifest, ManifestBlob, NamespaceBlob, NamespaceUsage, Organization
-from models.vault import Vault
 from registry.collection.terms import Terms
 from registry.gc import collect
-from tests.factories.database import KEY
 from tests.factories.pusher import Pusher, age
 from tests.unit.registry.conftest import Registry, image
 
@@ -214,8 +212,9 @@ def test_what_makes_no_sense_is_refused(pusher: Pusher) -> None:
 
 def with_default(pusher: Pusher, size: int | None) -> Pusher:
     """The same pusher in an installation where a namespace without a quota may use so much."""
-    url = str(pusher.services.database.engine.url)
-    return replace(pusher, services=replace(pusher.services, database=Database(url, Vault([KEY]), quota_default=size)))
+    known = pusher.services.database
+    url = known.engine.url.render_as_string(hide_password=False)
+    return replace(pusher, services=replace(pusher.services, database=Database(url, known.vault, quota_default=size)))
 
 
 def test_a_namespace_without_a_quota_has_the_one_of_everybody(pusher: Pusher) -> None:
