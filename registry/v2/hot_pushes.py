@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qsl
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from models import metrics
+from models.dialect import is_full
 from models.errors import DomainError
 from models.session import Session
 from models.tables import Repository
@@ -134,18 +135,23 @@ class HotPushes:
             return False
         return True
 
-    def _commit(self, pushes: list[_Push]) -> set[_Push]:
-        """Store the pushes in the database; which were. If one fails, they are tried one by one."""
+    def _commit(self, pushes: list[_Push], *, again: bool = False) -> set[_Push]:
+        """Store the pushes in the database; which were. If one fails, they are tried one by one.
+
+        `again`: a transaction that had them may be committed, although its answer was lost.
+        """
         try:
             found = self._database.apply(lambda session: self._store(session, pushes)) if pushes else {}
         except _FAILURES as exc:
+            again = again or not _is_undone(exc)
             if len(pushes) > 1:
-                return {stored for push in pushes for stored in self._commit([push])}
-            # What the transaction has done is not known if the database failed, so a blob's bytes stay.
+                return {stored for push in pushes for stored in self._commit([push], again=again)}
             log.debug("a push is left to the views: %s", exc)
+            if not again:
+                self._storage.delete([push.blob.path for push in pushes if push.blob])
             return set()
         for push in pushes:
-            self._settle(push, found)
+            self._settle(push, found, again=again)
         return {push for push in pushes if push.blob is None or push.blob in found}
 
     def _store(self, session: Session, pushes: list[_Push]) -> dict[SmallBlob, str]:
@@ -158,16 +164,23 @@ class HotPushes:
             put_manifests(session, manifests, protection_s=self._settings.PUSH_TEMP_TAG_EXPIRATION_SEC)
         return found
 
-    def _settle(self, push: _Push, found: dict[SmallBlob, str]) -> None:
-        """Count the push; take away the bytes of a blob that are not needed."""
+    def _settle(self, push: _Push, found: dict[SmallBlob, str], *, again: bool) -> None:
+        """Count the push; take away the bytes of a blob that are not needed, unless a blob may lie there by now."""
         if push.blob is None:
             metrics.pushed()
             return
         lies_at = found.get(push.blob)
         if lies_at is not None:
             metrics.blob_bytes("in", push.blob.size)
-        if lies_at != push.blob.path:
+        if lies_at != push.blob.path and not (again and lies_at is None):
             self._storage.delete([push.blob.path])
+
+
+def _is_undone(error: Exception) -> bool:
+    """Whether the transaction has certainly done nothing. Else a blob may lie at what was written for it."""
+    if isinstance(error, OperationalError):
+        return is_full(error)
+    return not isinstance(error, SQLAlchemyError) or isinstance(error, IntegrityError)
 
 
 def _created(headers: dict[str, str], held: Grant) -> HotAnswer:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 
-from tests.e2e.clients.http import Reply
+from tests.e2e.clients.http import KeptAlive, Reply
 from tests.e2e.clients.registry import OCI_INDEX, OCI_MANIFEST, Registry, config_of, digest_of, manifest_of
 
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -44,6 +44,8 @@ class Pusher(threading.Thread):
         self.longest_s = 0.0
         self.ended = threading.Event()
         self._registry = registry
+        self._connection = KeptAlive()
+        self._connected = registry.on(self._connection)
         self._repository = repository
         self._dice = dice
         self._own = f"{dice.getrandbits(32):08x}"
@@ -55,6 +57,7 @@ class Pusher(threading.Thread):
         while not self.ended.is_set():
             self._until_acknowledged(self._dice.choice(acts))
             self.ended.wait(self._dice.uniform(0, 0.3))
+        self._connection.close()
 
     def check(self) -> None:
         """All that was acknowledged is there, with right digests, and the next push is nothing special."""
@@ -69,6 +72,7 @@ class Pusher(threading.Thread):
                 for digest in expected:
                     self._check(digest)
         self._check(self._push_image(f"{self._own}-afterwards"))
+        self._connection.close()
 
     def _check(self, reference: str) -> None:
         manifest = self._registry.get_manifest(self._repository, reference)
@@ -159,7 +163,7 @@ class Pusher(threading.Thread):
         body: bytes | Iterator[bytes] | None = None,
     ) -> Reply:
         try:
-            reply = self._registry.call(method, self._repository, path, headers=headers, body=body)
+            reply = self._connected.call(method, self._repository, path, headers=headers, body=body)
         except (OSError, HTTPException) as exc:
             raise Refused(type(exc).__name__) from exc
         if reply.status not in statuses:

@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from tests.e2e.clients.http import Reply, call
+from tests.e2e.clients.http import KeptAlive, Reply, call
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -44,14 +44,25 @@ def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
 class Registry:
     """Talks to the registry at `url` as a user, or as nobody. Each repository's token is fetched once."""
 
-    def __init__(self, url: str, login: tuple[str, str] | None = None, tokens: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        login: tuple[str, str] | None = None,
+        tokens: dict[str, str] | None = None,
+        send: Callable[..., Reply] = call,
+    ) -> None:
         self.url = url
         self._login = login
         self._tokens = {} if tokens is None else tokens
+        self._send = send
 
     def at(self, url: str) -> "Registry":
         """The same user with the same tokens at another process."""
         return Registry(url, self._login, self._tokens)
+
+    def on(self, connection: KeptAlive) -> "Registry":
+        """The same user with the same tokens on one connection, which only one thread may use."""
+        return Registry(self.url, self._login, self._tokens, connection.call)
 
     def token(self, *scopes: str) -> str:
         """A fresh token for the scopes, whatever it then allows."""
@@ -79,7 +90,7 @@ class Registry:
         """Send a request about a repository; `path` is what follows its name. `also`: another repository to read."""
         url = path if path.startswith("http") else f"{self.url}/v2/{repository}/{path}"
         given = {**self.authorization(repository, also), **(headers or {})}
-        return call(method, url, headers=given, body=body, follow=follow)
+        return self._send(method, url, headers=given, body=body, follow=follow)
 
     def authorization(self, repository: str, also: str | None = None) -> dict[str, str]:
         """The header for pulls from and pushes to the repository."""

@@ -1,13 +1,15 @@
 """Pushes on the hot path do what the views do, or nothing; and many at once what they do one after the other."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
-from models.session import Database
+from models.session import Database, Session
 from models.tables import Account, Blob, Delivery, LogEntry, Manifest, Quota, QuotaLimit, Repository, Tag, Upload
 from models.tables.repositories import RepositoryState
 from models.tags import alive
@@ -22,6 +24,7 @@ from tests.unit.registry.conftest import Registry, image, index
 # A view says of what type its empty body would be.
 ALWAYS_OF_THE_SERVER = {"Content-Length", "Connection", "Date", "Content-Type"}
 SCOPE = "repository:acme/app:pull,push"
+T = TypeVar("T")
 
 
 class Hot:
@@ -291,6 +294,32 @@ def test_when_storage_is_full_only_manifests_are_taken(registry: Registry, hot: 
     answers = hot.push(hot.blob(b"1"), hot.manifest("v1", hot.image()), hot.blob(b"2"))
     assert [answer is not None for answer in answers] == [False, True, False]
     assert count(registry, Blob, Blob.digest.in_([str(Digest.of(b"1")), str(Digest.of(b"2"))])) == 0
+
+
+class _LosesAnswers(Database):
+    """A database whose connections break after some commit, before the answer."""
+
+    def __init__(self, database: Database) -> None:
+        self.__dict__.update(vars(database))
+        self.broken = False
+
+    def apply(self, work: Callable[[Session], T]) -> T:
+        done = super().apply(work)
+        if not self.broken:
+            self.broken = True
+            raise OperationalError("COMMIT", {}, Exception("the connection is lost"))
+        return done
+
+
+def test_blobs_whose_commit_got_no_answer_keep_their_bytes(registry: Registry, hot: Hot) -> None:
+    shared = registry.app.extensions["drydock.registry"]
+    database = _LosesAnswers(registry.services.database)
+    hot.pushes = HotPushes(replace(shared, services=replace(registry.services, database=database)))
+    contents = [b"one", b"two", b"three"]
+    hot.push(*map(hot.blob, contents))
+    assert database.broken
+    for content in contents:
+        assert registry.call("GET", f"acme/app/blobs/{Digest.of(content)}").data == content
 
 
 def test_who_wants_to_hear_of_pushes_hears_of_each(registry: Registry, hot: Hot) -> None:
