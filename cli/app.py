@@ -88,7 +88,7 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
-    caller = g.get("caller") or g.get("identity")
+    caller = g.get("caller") or g.get("identity") or g.get("visitor")
     request.environ["drydock.user"] = caller.name if caller else None  # for the access log
     response.headers["X-Request-ID"] = g.request_id
     return response

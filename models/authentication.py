@@ -124,7 +124,7 @@ def identify_basic(
         with database.read() as session:
             user = find_person(session, username)
             if user is not None and user.enabled and opens_client_key(session, user, password):
-                return superusers.identify(user)
+                return superusers.identify(check_confirmed(user) if confirmed else user)
     return identify_user(database, superusers, username, password, ip=ip, confirmed=confirmed)
 
 
@@ -162,15 +162,14 @@ def identify_user(
     if tried in slowed:
         with database.write() as session:
             release(session, tried)
-    if confirmed:
-        check_confirmed(user)
-    return superusers.identify(user)
+    return superusers.identify(check_confirmed(user) if confirmed else user)
 
 
-def check_confirmed(user: User) -> None:
-    """Refuse (Unconfirmed) a user whose address has to be confirmed."""
+def check_confirmed(user: User) -> User:
+    """The user, if the address needs no confirmation any more (Unconfirmed)."""
     if not user.verified:
         raise Unconfirmed("Confirm your e-mail address first, by the link in the mail that was sent there")
+    return user
 
 
 def _by_app_token(session: Session, superusers: Superusers, token: str) -> Identity:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from config.settings import Settings
 from models import audit
-from models.access import Identity, find_namespace
+from models.access import Identity, find_namespace, signed_in_user
 from models.authentication import Superusers, check_confirmed, identify_user
 from models.errors import Unauthenticated
 from models.invitations import shows_address
@@ -44,7 +44,7 @@ def sign_in(
         _note_failure(database, settings, username, exc.detail, browser)
         raise
     with database.write() as session:
-        user = session.get_one(User, caller.account_id)
+        user = signed_in_user(session, caller)
         user.verified = user.verified or shows_address(session, invite_code, user.email)
         if settings.FEATURE_MAILING:
             check_confirmed(user)

@@ -8,7 +8,8 @@ from models import errors
 from registry.services import Services
 from web.page import page
 
-STATUSES: Mapping[type[errors.DomainError], tuple[int, str]] = {
+STATUSES: Mapping[type, tuple[int, str]] = {
+    errors.DomainError: (400, "That cannot be done"),
     errors.Conflict: (409, "That does not go together"),
     errors.Forbidden: (403, "Not allowed"),
     errors.Invalid: (400, "That cannot be right"),
@@ -31,7 +32,7 @@ def answer_errors(pages: Blueprint, services: Services) -> None:
 
 def show_error(services: Services, error: errors.DomainError, *, back: str | None = None) -> Response:
     """A page that tells of the error, with a way back."""
-    status, heading = STATUSES[type(error)]
+    status, heading = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     response = page(services, "error.html", status=status, heading=heading, problem=error.detail, back=back)
     if isinstance(error, errors.TooMany) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

@@ -4,7 +4,7 @@ from flask import Blueprint, Flask, Response, request
 
 from buildworker.openid import LIFE_S, Aim, Flow, LoginServices, cookie_name, open_flow, redirect_uri
 from models import app_tokens, external_logins, signin
-from models.access import Identity
+from models.access import Identity, signed_in_user
 from models.errors import DomainError, Forbidden
 from models.external_logins import Person
 from models.session import Session
@@ -57,7 +57,7 @@ def _attach(services: Services, flow: Flow, person: Person, title: str) -> Respo
     if caller.account_id is None or caller.account_id != flow.account_id:
         raise Forbidden("You are not signed in any more as the user who wanted to attach this login")
     with services.database.write() as session:
-        user = session.get_one(User, caller.account_id)
+        user = signed_in_user(session, caller)
         external_logins.attach(session, user, flow.service, person, actor=caller)
     text = f"From now on you can sign in to the account {caller.name} by {title}."
     return page(services, "told.html", heading="Attached", text=text, target="/", button="To the front page")

@@ -97,7 +97,7 @@ def own_path(given: str | None) -> str:
 
 
 def leave(path: str, *cookies: str) -> Response:
-    """A redirect to one of our own pages after a form, with Set-Cookie headers."""
+    """A redirect that nobody keeps, with Set-Cookie headers."""
     response = Response(status=303, headers={"Location": path})
     for cookie in cookies:
         response.headers.add("Set-Cookie", cookie)

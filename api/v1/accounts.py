@@ -1,6 +1,6 @@
 """The account of the caller, as its owner changes it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
@@ -8,8 +8,10 @@ from api.endpoint import Answer, Body, Section, View, operation
 from api.rules import fresh, user_admin
 from api.v1.signin import BrowserResource, Done, Password
 from api.v1.users import OwnUserView, UserView, show_account
-from models import accounts, conversion, signin, users
+from models import accounts, brakes, conversion, signin, users
+from models.access import signed_in_user
 from models.authentication import identify_user
+from models.brakes import MAILING, Counted
 from models.client_keys import make_client_key
 from models.errors import Invalid, Unauthenticated
 from models.tables import User
@@ -51,22 +53,30 @@ class ClientKeyView(View):
 _NULLABLE = {"invoice_email_address", *accounts.PROFILE}
 
 
+def _given(body: AccountChange) -> dict[str, Any]:
+    """What the body names, in plain values."""
+    given = {name: getattr(body, name) for name in body.model_fields_set}
+    if body.password is not None:
+        given["password"] = body.password.get_secret_value()
+    return {name: value for name, value in given.items() if value is not None or name in _NULLABLE}
+
+
 @section.at("/user/")
 class OwnAccountChange(BrowserResource):
-    @operation("changeUserDetails", allow=fresh(user_admin))
+    @operation("changeUserDetails", allow=fresh(user_admin), waits=True)
     def put(self, user: User, body: AccountChange) -> Answer[UserView | OwnUserView]:
         """Update a users details such as password or email."""
-        changes = {name: getattr(body, name) for name in body.model_fields_set}
-        changes = {name: value for name, value in changes.items() if value is not None or name in _NULLABLE}
-        if "password" in changes:
-            changes["password"] = changes["password"].get_secret_value()
-        accounts.change_account(self.session, self.settings, user, changes, actor=self.caller)
-        if "username" in changes:
-            accounts.rename(
-                self.session, self.settings, self.services.superusers, user, changes["username"], actor=self.caller
-            )
-        headers = self.signed_in_again(user) if "password" in changes else {}
-        return Answer(show_account(self.session, self.caller, user, settings=self.settings), headers)
+        changes = _given(body)
+        if "email" in changes and self.settings.FEATURE_MAILING:
+            brakes.slow_down(self.services.database, Counted(MAILING, changes["email"]))
+        with self.writing() as session:
+            user = signed_in_user(session, self.caller)
+            accounts.change_account(session, self.settings, user, changes, actor=self.caller)
+            if "username" in changes:
+                name, superusers = changes["username"], self.services.superusers
+                accounts.rename(session, self.settings, superusers, user, name, actor=self.caller)
+            headers = self.signed_in_again(user) if "password" in changes else {}
+            return Answer(show_account(session, self.caller, user, settings=self.settings), headers)
 
     @operation("deleteCurrentUser", allow=fresh(user_admin))
     def delete(self, user: User) -> Answer[None]:
@@ -94,7 +104,7 @@ class ClientKey(BrowserResource):
         except Unauthenticated as exc:
             raise Invalid(exc.detail) from exc
         with self.writing() as session:
-            return ClientKeyView(key=make_client_key(session, session.get_one(User, user.id), actor=self.caller))
+            return ClientKeyView(key=make_client_key(session, signed_in_user(session, self.caller), actor=self.caller))
 
 
 @section.at("/user/convert")
@@ -112,8 +122,8 @@ class AccountConversion(BrowserResource):
         except Unauthenticated as exc:
             raise Invalid("The admin user credentials are not valid", facts={"reason": "invaliduser"}) from exc
         with self.writing() as session:
-            converted, administrator = session.get_one(User, user.id), session.get_one(User, found.account_id)
-            conversion.convert_to_organization(session, converted, administrator, actor=self.caller)
             actor = found.at(self.caller.ip)
+            converted, administrator = signed_in_user(session, self.caller), signed_in_user(session, actor)
+            conversion.convert_to_organization(session, converted, administrator, actor=self.caller)
             cookie = signin.admit_user(session, self.settings, administrator, self.browser(), actor=actor)
         return Answer(Done(), self.session_headers(cookie))

@@ -7,11 +7,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from models import external_logins
 from models.access import find_repository
 from models.authentication import Superusers, identify_basic, identify_user
 from models.errors import Unauthenticated
+from models.external_logins import Person
 from models.session import Database
-from models.tables import Account, BrowserSession, LogEntry, Robot, TeamMember
+from models.tables import Account, BrowserSession, ExternalLogin, LogEntry, Robot, TeamMember
 from models.tables.base import now
 from models.users import get_user
 from tests.factories.accounts import ALL_SCOPES, identity_of, make_user
@@ -176,6 +178,9 @@ def test_a_user_becomes_an_organization_of_another(ann: Browser, database: Datab
     make_person(database, "bob")
     ann.call("PUT", "/user/robots/bot", {})
     ann.call("POST", "/repository", {"repository": "app", "visibility": "private", "description": ""})
+    with database.write() as session:
+        user = get_user(session, "ann")
+        external_logins.attach(session, user, "keycloak", Person("1", None, None, False), actor=identity_of(user))
     for body in (
         {"adminUser": "bob", "adminPassword": "wrong"},
         {"adminUser": "ann", "adminPassword": PASSWORD},
@@ -196,6 +201,7 @@ def test_a_user_becomes_an_organization_of_another(ann: Browser, database: Datab
         assert (account.kind, account.password_hash) == ("organization", None)
         assert session.scalars(select(BrowserSession.account_id)).all() != [account.id]
         assert session.scalars(select(TeamMember.account_id)).all() != [account.id]
+        assert session.scalars(select(ExternalLogin)).all() == []
         kinds = list(session.scalars(select(LogEntry.kind).order_by(LogEntry.id)))
     assert kinds[-2:] == ["account_convert", "login_success"]
     with pytest.raises(Unauthenticated):

@@ -38,6 +38,12 @@ def test_a_new_address_counts_once_it_is_confirmed(mailed_ann: Browser, database
     assert [told.to for told in take_letters(database)] == ["ann@example.com"]
 
 
+def test_nobody_has_us_mail_an_address_again_and_again(mailed_ann: Browser, database: Database) -> None:
+    answers = [mailed_ann.call("PUT", "/user/", {"email": "bob@example.com"}).status_code for _ in range(5)]
+    assert answers == [200, 200, 200, 429, 429]
+    assert len(take_letters(database)) == 3
+
+
 def test_an_address_that_somebody_took_meanwhile_is_not_given(mailed_ann: Browser, database: Database) -> None:
     mailed_ann.call("PUT", "/user/", {"email": "bob@example.com"})
     (letter,) = take_letters(database)
