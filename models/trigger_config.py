@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from models.errors import Invalid
 from models.forges.push import REF, Json, check
+from models.patterns import LONGEST, check_pattern, matches
 from models.tables.triggers import Service
 
-LONGEST_REGEX = 512
 MOST_TEMPLATES = 20
 _REF = re.compile(REF)
 _SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9.-]+:(?!//)[^\x00-\x20\x7f\\]+")
@@ -23,7 +23,7 @@ SCHEMA: Json = {
         "build_source": _TEXT,
         "dockerfile_path": _TEXT,
         "context": _TEXT,
-        "branchtag_regex": {"type": ["string", "null"], "maxLength": LONGEST_REGEX},
+        "branchtag_regex": {"type": ["string", "null"], "maxLength": LONGEST},
         "default_tag_from_ref": {"type": "boolean"},
         "latest_for_default_branch": {"type": "boolean"},
         "tag_templates": {"type": "array", "items": {"type": "string", "maxLength": 256}, "maxItems": MOST_TEMPLATES},
@@ -57,16 +57,8 @@ def checked(service: Service, config: Json) -> Json:
         if ".." in kept.get(key, "").split("/"):
             raise Invalid(f"{key}: expected a path inside of the repository, without ..")
     if pattern := kept.get("branchtag_regex"):
-        compiled(pattern)
+        check_pattern(pattern, subject="branchtag_regex")
     return kept
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The expression that a ref has to match; Invalid."""
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError) as exc:
-        raise Invalid(f"branchtag_regex: this is no regular expression: {exc}") from exc
 
 
 def check_git_url(url: str, key: str) -> str:
@@ -126,7 +118,7 @@ def unwanted(config: Mapping[str, Any], ref: str) -> str | None:
         return None
     parsed = ref_kind(ref)
     short = "/".join(parsed) if parsed else ref
-    return None if compiled(pattern).fullmatch(short) else f"{short} does not match branchtag_regex"
+    return None if matches(pattern, short, whole=True) else f"{short} does not match branchtag_regex"
 
 
 def tags_for(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[str]:

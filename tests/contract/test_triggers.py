@@ -107,7 +107,7 @@ def test_bad_starts(api: Api, body: Any, detail: str) -> None:
         ("custom-git", {}, "build_source: this field is required"),
         ("custom-git", {"build_source": "file:///etc"}, "build_source: expected an address"),
         ("custom-git", {"build_source": "https://me:secret@git.example.com/a"}, "without credentials"),
-        ("custom-git", {"build_source": "git@x:a", "branchtag_regex": "("}, "branchtag_regex: this is no regular"),
+        ("custom-git", {"build_source": "git@x:a", "branchtag_regex": "("}, "branchtag_regex: expected a regular"),
         (
             "custom-git",
             {"build_source": "git@x:a", "dockerfile_path": "../x"},
