@@ -49,6 +49,13 @@ def blueprint(services: Services) -> Blueprint:
         missing = "generate" in request.args
         return _show(services, "generate.html", orgname, client_id, scopes=SCOPES, missing=missing)
 
+    @pages.get("/organization/<orgname>/application/<client_id>/assign")
+    def assign(orgname: str, client_id: str) -> Response:
+        assigned, shown_at = request.args.get("assigned"), _local_uri()
+        return _show(
+            services, "assign.html", orgname, client_id, scopes=SCOPES, redirect_uri=shown_at, assigned=assigned
+        )
+
     return pages
 
 
@@ -80,13 +87,18 @@ def _show(services: Services, template: str, orgname: str, client_id: str, **val
         return page(services, template, organization=organization, application=application, **values)
 
 
+def _local_uri() -> str:
+    """The page that shows tokens, by the name that the browser knows us by."""
+    return f"{request.host_url.rstrip('/')}{LOCAL_PATH}"
+
+
 def _asked(client_id: str, scopes: list[str]) -> str:
-    """The request for a token that is shown to the person who consents, by the name that the browser knows us by."""
+    """The request for a token that is shown to the person who consents."""
     return urlencode(
         {
             "response_type": "token",
             "client_id": client_id,
-            "redirect_uri": f"{request.host_url.rstrip('/')}{LOCAL_PATH}",
+            "redirect_uri": _local_uri(),
             "scope": " ".join(scopes),
         }
     )

@@ -1,28 +1,36 @@
 """POST /oauth/authorize/assignuser: an administrator prepares a token that a user gets by consenting, as in Quay."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, jsonify, request
 
-from models.access import Identity, administers
+from models.access import Identity, administers, signed_in_user
 from models.applications import shown_application
-from models.assignments import assign_token
+from models.assignments import assign_token, list_assignments
 from models.errors import Forbidden, Invalid
 from models.session import Session
-from models.tables import OAuthApplication, Organization
+from models.tables import OAuthApplication, Organization, TokenAssignment
 from models.users import get_user
 from registry.services import Services
 from web.errors import answer_errors
 from web.oauth.clients import Client
 from web.oauth.requests import RESPONSE_TYPES
 from web.oauth.server import Server
-from web.page import TEMPLATES, check_form, leave, visitor
+from web.page import TEMPLATES, check_form, leave, members_only, page, visitor
 
 
 def blueprint(services: Services, server: Server) -> Blueprint:
     """The parameters are those of /oauth/authorize and `username`, in the form or, as Quay's pages do, the URL."""
     pages = Blueprint("oauth_assigning", __name__, template_folder=str(TEMPLATES))
     answer_errors(pages, services)
+    members_only(pages, services)
+
+    @pages.get("/oauth/assigned")
+    def show() -> Response:
+        caller = visitor(services)
+        with services.database.read() as session:
+            found = list_assignments(session, signed_in_user(session, caller))
+            return page(services, "assigned.html", assigned=[(row, _path_of(row)) for row in found])
 
     @pages.post("/oauth/authorize/assignuser")
     def assign() -> Response:
@@ -52,7 +60,7 @@ def _assign(server: Server, session: Session, caller: Identity) -> str:
         session,
         application,
         user,
-        given.get("scope", ""),
+        " ".join(given.getlist("scope")),
         redirect_uri=redirect_uri,
         response_type=response_type,
         actor=caller,
@@ -68,4 +76,16 @@ def _check(server: Server, client: Client, redirect_uri: str, response_type: str
 
 
 def _page_of(organization: Organization, application: OAuthApplication) -> str:
-    return f"/organization/{organization.name}/application/{application.client_id}/token"
+    return f"/organization/{organization.name}/application/{application.client_id}/assign"
+
+
+def _path_of(row: TokenAssignment) -> str:
+    """Where the user consents to what was assigned."""
+    asked = {
+        "response_type": row.response_type,
+        "client_id": row.application.client_id,
+        "redirect_uri": row.redirect_uri,
+        "scope": row.scopes,
+        "assignment_uuid": row.uuid,
+    }
+    return f"/oauth/authorize?{urlencode(asked)}"

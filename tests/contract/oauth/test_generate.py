@@ -234,3 +234,24 @@ def test_a_browser_that_rested_does_not_stand_in_its_own_way(flow: Flow, owner: 
         with database.write() as session:
             session.execute(update(BrowserSession).values(used_at=now() - timedelta(minutes=6)))
         assert owner.submit(path, **fields).status_code < 400
+
+
+def test_a_token_is_assigned_and_taken_on_the_pages(flow: Flow, owner: Browser, services: Services) -> None:
+    page = f"/organization/acme/application/{flow.client_id}/assign"
+    shown = owner.get(page).text
+    assert (shown.count('type="checkbox"'), f'value="{LOCAL}"' in shown) == (8, True)
+    fields = assigning(flow, redirect_uri=LOCAL, format="")
+    answer = owner.submit("/oauth/authorize/assignuser", **fields)
+    assert answer.headers["Location"] == f"{page}?assigned=reader"
+    assert "Assigned to reader" in owner.get(answer.headers["Location"]).text
+
+    owner.enter(services, "reader")
+    waiting = owner.get("/oauth/assigned").text
+    found = re.search(r'href="(/oauth/authorize\?[^"]+)"', waiting)
+    assert found, waiting
+    path = found[1].replace("&amp;", "&")
+    owner.get(path)
+    query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+    assert owner.submit("/oauth/authorizeapp", **query).headers["Location"] == "/oauth/localapp"
+    assert flow.call(shown_token(owner.get("/oauth/localapp").text), "/repository/acme/app").status_code == 200
+    assert "None waits" in owner.get("/oauth/assigned").text
