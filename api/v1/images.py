@@ -9,8 +9,8 @@ from pydantic import Field
 from api.endpoint import Query, Section, View, operation
 from api.rules import repo_read
 from api.v1 import tags
+from api.v1.image_views import ImageView, plain_image
 from api.v1.manifests import ImageReader
-from api.v1.views import Moment
 from models import images
 from models.errors import NotFound
 from models.manifests import find_manifest, get_manifest
@@ -27,21 +27,6 @@ DEEPEST = 200
 
 class TagImagesQuery(Query):
     owned: bool = Field(False, description="Only images that no other tag names")
-
-
-class ImageView(View):
-    """An image. `sort_index` and `ancestors` tell what lies below it, where that is looked up."""
-
-    id: str
-    created: Moment
-    comment: str = ""
-    command: str = ""
-    size: int = Field(description="Bytes of its layers, compressed")
-    uploading: bool = False
-    sort_index: int = 0
-    ancestors: str = Field(
-        default="", description="The ids of the images below, the lowest first, with slashes around each"
-    )
 
 
 class TaggedImage(ImageView):
@@ -65,9 +50,7 @@ class _Images(ImageReader):
         """The images of a manifest, its content loaded, the top one first."""
         layers = self.layers_of(repository, manifest)
         if not 0 < len(layers) <= DEEPEST:
-            return [
-                ImageView(id=images.image_id(manifest.digest), created=manifest.created_at, size=manifest.image_size)
-            ]
+            return [plain_image(manifest)]
         ids = [images.image_id(manifest.digest, len(layers) - 1 - height) for height in range(len(layers))]
         sizes = list(accumulate(layer.compressed_size or 0 for layer in layers))
         return [
@@ -90,12 +73,7 @@ class RepositoryImages(_Images):
     def get(self, repository: Repository) -> TaggedImagesView:
         """List the images for the specified repository: those that its newest 500 tags name."""
         found = images.tagged_images(self.session, repository, limit=MOST_LISTED)
-        shown = [
-            TaggedImage(
-                id=images.image_id(manifest.digest), created=manifest.created_at, size=manifest.image_size, tags=names
-            )
-            for manifest, names in found.items()
-        ]
+        shown = [TaggedImage(**dict(plain_image(manifest)), tags=names) for manifest, names in found.items()]
         return TaggedImagesView(images=shown)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from api.endpoint import Query, Resource, Section, View, operation
 from api.rules import repo_read
+from api.v1.image_views import ImageView, plain_image
 from api.v1.layers import LayerView, describe_layers
 from models import manifests
 from models.errors import NotFound, Upstream
@@ -28,7 +29,7 @@ class ManifestQuery(Query):
 
 
 class ManifestView(View):
-    """A manifest; of an index `layers` is null."""
+    """A manifest; of an index `layers` and `image` are null."""
 
     digest: str
     is_manifest_list: bool
@@ -36,6 +37,7 @@ class ManifestView(View):
     config_media_type: str | None
     layers_compressed_size: int
     layers: list[LayerView] | None
+    image: ImageView | None
 
 
 class ImageReader(Resource):
@@ -73,6 +75,7 @@ class RepositoryManifest(ImageReader):
             manifest_data=manifest.content.decode(errors="replace"),
             config_media_type=manifest.config_media_type,
             layers_compressed_size=manifest.image_size,
+            image=None if manifest.is_index else plain_image(manifest),
             layers=None if manifest.is_index else self.layers_of(repository, manifest),
         )
 

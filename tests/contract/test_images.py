@@ -50,6 +50,14 @@ def test_images_are_listed_with_their_tags(api: Api, pusher: Pusher, digest: str
     assert api.get("/repository/acme/public/image/").body == {"images": []}
 
 
+def test_a_manifest_tells_its_image(api: Api, pusher: Pusher, digest: str) -> None:
+    image = api.get(f"{REPOSITORY}/manifest/{digest}", by="reader").body["image"]
+    assert image.keys() == IMAGE
+    assert (image["id"], image["size"]) == (digest.partition(":")[2], 8)
+    index = pusher.index("index", digest)
+    assert api.get(f"{REPOSITORY}/manifest/{index}", by="reader").body["image"] is None
+
+
 def test_an_image_is_shown_with_those_below_it(api: Api, digest: str) -> None:
     top, middle, base = (image_id(digest, below) for below in range(3))
     answer = api.get(f"{REPOSITORY}/image/{top}", by="reader")
