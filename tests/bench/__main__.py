@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.bench import scale, seed
 from tests.bench.client import Client
 from tests.bench.peers import running_peers
-from tests.bench.work import Contestant, Size
+from tests.bench.reports import REPORTS
+from tests.bench.work import Contestant, Size, write_layer
 from tests.services.base_image import cache_folder
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"scale": scale.main, "seed": seed.main}
@@ -37,22 +38,21 @@ def compare() -> None:
     parser.add_argument("--rounds", type=int, default=None, help="how often everything is done (3; 1 with --quick)")
     parser.add_argument("--quick", action="store_true", help="less of everything: rough figures within a minute")
     parser.add_argument("--only", default="", metavar="TEXT", help="only operations whose name contains this")
+    for name, report in REPORTS.items():
+        parser.add_argument(f"--{name}", action="store_true", help=report.__doc__)
     given = parser.parse_args()
+    wanted = [report for name, report in REPORTS.items() if getattr(given, name)]
+    if wanted:
+        for report in wanted:
+            report(_QUICK if given.quick else _FULL)
+        return
     rounds = given.rounds or (1 if given.quick else 3)
     with tempfile.TemporaryDirectory(dir=cache_folder()) as folder, running_peers() as peers:
         size = _QUICK if given.quick else _FULL
-        layer = _write_layer(Path(folder) / "layer", size.layer)
+        layer = write_layer(Path(folder) / "layer", size.layer)
         contestants = [Contestant(Client(peer), layer, size) for peer in peers]
         figures = _measured(contestants, rounds, given.only)
     _show(figures, size, rounds)
-
-
-def _write_layer(file: Path, size: int) -> Path:
-    """Bytes that do not compress."""
-    with Path("/dev/urandom").open("rb") as source, file.open("wb") as target:
-        for _ in range(size >> 20):
-            target.write(source.read(1 << 20))
-    return file
 
 
 def _measured(contestants: Sequence[Contestant], rounds: int, only: str) -> dict[str, dict[str, list[float]]]:

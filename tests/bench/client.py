@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from email.message import Message
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from tests.bench.peers import Peer
@@ -97,12 +97,13 @@ class Client:
         connection = self._connection()
         connection.request("GET", self.path(f"blobs/{digest}"), headers=self.authorization)
         response = connection.getresponse()
+        if response.status == 307:
+            response.read()
+            with urllib.request.urlopen(response.headers["Location"], timeout=_TIMEOUT_S) as elsewhere:
+                return drain(elsewhere)
         if response.status != 200:
             raise Refused(f"{self.peer.name}: GET of a blob → {response.status} {response.read(300)!r}")
-        size, buffer = 0, bytearray(1 << 20)
-        while got := response.readinto(buffer):
-            size += got
-        return size
+        return drain(response)
 
     def put_manifest(self, tag: str, content: bytes) -> None:
         """Push a manifest under a tag."""
@@ -117,6 +118,14 @@ class Client:
             host, port = self._address.hostname or "", self._address.port
             connection = self._own.connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
         return connection
+
+
+def drain(response: Any) -> int:
+    """Read a large answer and drop it; its size."""
+    size, buffer = 0, bytearray(1 << 20)
+    while got := response.readinto(buffer):
+        size += got
+    return size
 
 
 def _path(location: str) -> str:

@@ -93,18 +93,26 @@ class Contestant:
     def _put_manifest(self, number: int) -> None:
         self.client.put_manifest(f"put-{number % 50}", self._manifest(os.urandom(8).hex()))
 
+    def latency(self, connections: int) -> tuple[float, float]:
+        """How long a GET of a manifest by tag takes in milliseconds, half of them and 99 in a hundred at most."""
+        printed = self._wrk(self.client.path("manifests/tag-0001"), connections, "--latency")
+        return _milliseconds(printed, "50%"), _milliseconds(printed, "99%")
+
     def _load(self, path: str) -> float:
         """The same GET from many connections for some seconds, in requests a second."""
+        return float(re.findall(r"Requests/sec: +([\d.]+)", self._wrk(path, self._size.connections))[0])
+
+    def _wrk(self, path: str, connections: int, *more: str) -> str:
         headers = {**self.client.authorization, "Accept": MANIFEST}
         options = [part for name, value in headers.items() for part in ("--header", f"{name}: {value}")]
-        options += ["--threads", "1", "--connections", str(self._size.connections)]
+        options += ["--threads", "1", "--connections", str(connections), *more]
         options += ["--duration", f"{self._size.seconds}s", "--timeout", "10s"]
         done = subprocess.run(
             ["wrk", *options, f"{self.client.peer.url}{path}"], check=True, capture_output=True, text=True
         )
         if trouble := re.search(r"(?m)^ +(?:Non-2xx|Socket errors).*$", done.stdout):
             raise Refused(f"{self.client.peer.name}: {path}:{trouble[0]}")
-        return float(re.findall(r"Requests/sec: +([\d.]+)", done.stdout)[0])
+        return done.stdout
 
     def _manifest(self, note: str) -> bytes:
         described = {
@@ -117,6 +125,14 @@ class Contestant:
         return json.dumps(described).encode()
 
 
+def write_layer(file: Path, size: int) -> Path:
+    """Bytes that do not compress."""
+    with Path("/dev/urandom").open("rb") as source, file.open("wb") as target:
+        for _ in range(size >> 20):
+            target.write(source.read(1 << 20))
+    return file
+
+
 def _descriptor(kind: str, content: bytes) -> dict[str, str | int]:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": len(content)}
@@ -124,3 +140,9 @@ def _descriptor(kind: str, content: bytes) -> dict[str, str | int]:
 
 def _rootfs(layer: bytes) -> dict[str, str | list[str]]:
     return {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]}
+
+
+def _milliseconds(printed: str, share: str) -> float:
+    """The latency that wrk prints for a share of the requests."""
+    number, unit = re.findall(rf"(?m)^ +{share} +([\d.]+)(us|ms|s)$", printed)[0]
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
