@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from buildworker import notify, smtp
+from buildworker import notify, smtp, webhooks
+from buildworker.outbound import Outbound
 from buildworker.runtime import Runtime
-from models import announcements, deliveries, mail, notifications
+from models import announcements, deliveries, log_exports, mail, notifications
 from models.deliveries import Attempt, Outcome
-from models.errors import DomainError, Upstream
+from models.errors import DomainError, Invalid, Upstream
 from models.session import Session
 from models.tables.base import now
 from models.tables.deliveries import DeliveryState
@@ -29,7 +30,20 @@ def _send_mail(runtime: Runtime, uuid: str, message: dict[str, Any]) -> None:
     smtp.send(runtime.settings, uuid=uuid, to=message["to"], subject=message["subject"], text=message["text"])
 
 
-SENDERS: Mapping[str, Callable[[Runtime, str, dict[str, Any]], None]] = {mail.KIND: _send_mail}
+def _call_back(runtime: Runtime, uuid: str, message: dict[str, Any]) -> None:
+    outbound = Outbound(runtime.settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
+    shown = webhooks.without_query(message["url"])
+    outcome = webhooks.post_json(
+        outbound, message["url"], message["content"], secret=None, message_id=uuid, shown=shown
+    )
+    if outcome.error:
+        raise Invalid(outcome.error) if outcome.final else Upstream(outcome.error)
+
+
+SENDERS: Mapping[str, Callable[[Runtime, str, dict[str, Any]], None]] = {
+    log_exports.CALLBACK: _call_back,
+    mail.KIND: _send_mail,
+}
 """What sends the message of a row, known by its uuid. Upstream: another try may help; other DomainErrors: none will."""
 
 

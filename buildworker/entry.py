@@ -5,9 +5,9 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 
-from buildworker import builds, owner, registry_size, runtime
+from buildworker import builds, exports, owner, registry_size, runtime
 from buildworker.stop import Stop
-from models import jobs
+from models import jobs, log_exports
 from models import registry_size as registry_sizes
 from models.builds import KIND as BUILD
 from models.jobs import Lease
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 KINDS: Mapping[str, Callable[[runtime.Runtime, Lease, Stop], None]] = {
     BUILD: builds.run,
+    log_exports.KIND: exports.run,
     registry_sizes.KIND: registry_size.run,
 }
 """What carries out a job of each kind. `Stop`: the worker is to stop, and the job to be given back."""

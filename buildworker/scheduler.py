@@ -16,11 +16,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from buildworker import builds, runtime
+from buildworker import builds, exports, runtime
 from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from config.settings import Settings
-from models import deliveries, inbound, jobs
+from models import deliveries, inbound, jobs, log_exports
 from models.activity import rank_repositories
 from models.expiry_notices import tell_expiring
 from models.log_counts import count_rested
@@ -68,6 +68,7 @@ def requeue_lost(opened: Runtime) -> None:
         lost = jobs.requeue_lost(session, timeout)
         for job in lost:
             builds.record_lost(session, opened.settings, job)
+            log_exports.record_lost(session, opened.settings, job)
     for job in lost:
         builds.conclude_lost(opened, job)
 
@@ -127,6 +128,7 @@ TASKS: tuple[Task | LongTask, ...] = (
     LongTask("make repositories findable", 3600, lambda opened, stop: index_missing(opened.database, stop)),
     LongTask("rank repositories", 6 * 3600, lambda opened, stop: rank_repositories(opened.database, stop)),
     LongTask("forget old deliveries", 3600, forget_deliveries),
+    Task("remove exported logs", 60, exports.remove_expired),
     LongTask("tell of tags that expire", 60, lambda opened, stop: tell_expiring(opened.database, stop=stop)),
     LongTask("count the log", 60, lambda opened, stop: count_rested(opened.database, stop)),
     Task("write pull events", 5, lambda opened: flush_pulls(opened.redis, opened.database)),

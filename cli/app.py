@@ -23,6 +23,7 @@ from registry.services import open_services
 from registry.v2.errors import answer_http
 from web import (
     applications,
+    exports,
     external_logins,
     federation,
     health,
@@ -39,6 +40,7 @@ from web import (
 
 _PAGES = (
     applications,
+    exports,
     health,
     invitations,
     keys,

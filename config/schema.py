@@ -356,6 +356,20 @@ class BuildKeys(Group):
     )
 
 
+class LogKeys(Group):
+    title = "Action log"
+
+    FEATURE_LOG_EXPORT: Flag = Field(
+        default=True, description="Administrators may have the action log written to a file that they fetch."
+    )
+    EXPORT_ACTION_LOGS_SECONDS: Seconds = Field(
+        default=3600, description="How long an exported log can be fetched, in seconds; then its file goes."
+    )
+    EXPORT_ACTION_LOGS_MAXIMUM_SECONDS: Seconds = Field(
+        default=7200, description="Longest time that an export may take, in seconds."
+    )
+
+
 GROUPS: tuple[type[Group], ...] = (
     ServerKeys,
     DatabaseKeys,
@@ -368,5 +382,6 @@ GROUPS: tuple[type[Group], ...] = (
     AccountKeys,
     RepositoryKeys,
     BuildKeys,
+    LogKeys,
 )
 """The groups in the order of the reference."""

@@ -18,6 +18,7 @@ from config.schema import (
     AccessKeys,
     BuildKeys,
     DatabaseKeys,
+    LogKeys,
     MailKeys,
     RedisKeys,
     RedisServer,
@@ -40,6 +41,7 @@ class Conflict(NamedTuple):
 
 
 class Settings(
+    LogKeys,
     BuildKeys,
     RepositoryKeys,
     AccountKeys,

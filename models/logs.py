@@ -1,11 +1,13 @@
 """The action log, read: by time, and by who did what kind of thing where."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, TextClause, or_, select, text
 
+from models.avatars import avatar, avatar_of
 from models.session import Session
 from models.tables import Account, LogEntry
 
@@ -62,6 +64,20 @@ def accounts_in(session: Session, entries: Collection[LogEntry]) -> dict[int, Ac
     ids = {id_ for entry in entries for id_ in (entry.performer_id, entry.namespace_id) if id_ is not None}
     found = session.scalars(select(Account).where(Account.id.in_(ids), Account.kind != "deleted"))
     return {account.id: account for account in found}
+
+
+def shown(entry: LogEntry, accounts: Mapping[int, Account]) -> dict[str, Any]:
+    """What is told of the entry, in Quay's words; `accounts` are those that `accounts_in` found.
+
+    Who did it has the name of that time; the picture is that of the account, if it is still there.
+    """
+    told: dict[str, Any] = {"kind": entry.kind, "metadata": entry.detail, "ip": entry.ip, "datetime": entry.at}
+    name = entry.performer
+    if name is not None:
+        account, is_robot = accounts.get(entry.performer_id or 0), "+" in name
+        face = avatar_of(account) if account else avatar(name, name, "robot" if is_robot else "user")
+        told["performer"] = {"kind": "user", "name": name, "is_robot": is_robot, "avatar": face._asdict()}
+    return told
 
 
 def _conditions(search: Search) -> list[ColumnElement[bool] | TextClause]:

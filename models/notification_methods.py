@@ -101,7 +101,7 @@ def _check_webhook(_: Session, terms: Terms, config: dict[str, Any]) -> None:
     url = _text(config, "url")
     if not url:
         raise Invalid("Missing webhook URL")
-    _check_url(url, terms.allowed)
+    check_url(url, terms.allowed, "Invalid webhook URL")
     template = config.get("template")
     if template is not None and not isinstance(template, str):
         raise Invalid("template: expected JSON as a text")
@@ -109,19 +109,22 @@ def _check_webhook(_: Session, terms: Terms, config: dict[str, Any]) -> None:
         JsonTemplate.parse(template, subject="template")
 
 
-def _check_url(url: str, allowed: Allowed) -> None:
-    """What can be known without looking its host up; a worker checks the addresses that it has when it sends."""
+def check_url(url: str, allowed: Allowed, told: str) -> None:
+    """What can be known without looking its host up; a worker checks the addresses that it has when it sends.
+
+    Invalid: `told`.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as exc:
-        raise Invalid("Invalid webhook URL") from exc
+        raise Invalid(told) from exc
     if parts.scheme not in _PORTS or not host:
-        raise Invalid("Invalid webhook URL")
+        raise Invalid(told)
     if "@" in parts.netloc:
-        raise Invalid("Invalid webhook URL: expected one without a user name or password")
+        raise Invalid(f"{told}: expected one without a user name or password")
     if not _is_allowed(host, port or _PORTS[parts.scheme], allowed):
-        raise Invalid("Invalid webhook URL")
+        raise Invalid(told)
 
 
 def _is_allowed(host: str, port: int, allowed: Allowed) -> bool:

@@ -11,6 +11,7 @@ from models.tables import (
     AppToken,
     Base,
     Delivery,
+    LogExport,
     Notification,
     OAuthApplication,
     RepositoryToken,
@@ -23,6 +24,7 @@ BATCH = 500
 ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
     (AppToken, AppToken.id, "encrypted_token"),
     (Delivery, Delivery.id, "encrypted_message"),
+    (LogExport, LogExport.id, "encrypted_callback"),
     (Notification, Notification.id, "encrypted_config"),
     (Notification, Notification.id, "encrypted_secret"),
     (Robot, Robot.id, "encrypted_token"),

@@ -11,7 +11,7 @@ from api.endpoint import Query, Resource, Section, View, operation
 from api.rules import fresh, org_admin, repo_admin, superuser, user_admin
 from api.v1.paging import next_page, page_start
 from api.v1.superusers import section as superuser_section
-from api.v1.views import AvatarView, Moment, Sparse, avatar, avatar_of
+from api.v1.views import AvatarView, Moment, Sparse, avatar_of
 from models import logs
 from models.access import find_namespace, find_repository
 from models.errors import Invalid
@@ -254,24 +254,7 @@ class AllAggregateLogs(_Logs):
 
 def _entry(entry: LogEntry, accounts: Mapping[int, Account], *, with_namespace: bool) -> LogEntryView:
     namespace = accounts.get(entry.namespace_id or 0) if with_namespace else None
-    return LogEntryView(
-        kind=entry.kind,
-        metadata=entry.detail,
-        ip=entry.ip,
-        datetime=entry.at,
-        performer=_performer(entry, accounts.get(entry.performer_id or 0)),
-        namespace=_namespace(namespace) if namespace else None,
-    )
-
-
-def _performer(entry: LogEntry, account: Account | None) -> PerformerView | None:
-    """Who did it, by the name of that time; the picture is that of the account, if it is still there."""
-    name = entry.performer
-    if name is None:
-        return None
-    is_robot = "+" in name
-    shown = avatar_of(account) if account else avatar(name, name, "robot" if is_robot else "user")
-    return PerformerView(name=name, is_robot=is_robot, avatar=shown)
+    return LogEntryView(**logs.shown(entry, accounts), namespace=_namespace(namespace) if namespace else None)
 
 
 def _namespace(account: Account) -> LoggedNamespace:

@@ -1,6 +1,5 @@
 """What several nouns show: avatars, dates, and fields that are left out where they do not apply."""
 
-import hashlib
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated, Literal, TypeVar
@@ -8,6 +7,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from api.endpoint import View
+from models import avatars
+from models.avatars import AvatarKind
+from models.dates import http_date
 from models.tables import Account, OAuthApplication, Team
 
 T = TypeVar("T")
@@ -19,11 +21,6 @@ def _is_none(value: object) -> bool:
 
 Sparse = Annotated[T | None, Field(exclude_if=_is_none)]
 """A field that is left out of the answer where it is None. It needs the default None."""
-
-
-def http_date(moment: datetime) -> str:
-    """RFC 2822 in UTC, spelled as Quay does: `Fri, 20 Nov 2026 14:46:26 -0000`."""
-    return format_datetime(moment.astimezone(UTC).replace(tzinfo=None))
 
 
 Moment = Annotated[
@@ -46,16 +43,6 @@ IsoMoment = Annotated[
     datetime, PlainSerializer(iso_date, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 
-# The order is Quay's: it decides which colour belongs to which hash.
-_COLORS = (
-    "#969696", "#aec7e8", "#ff7f0e", "#ffbb78", "#2ca02c", "#98df8a", "#d62728", "#ff9896", "#9467bd", "#c5b0d5",
-    "#8c564b", "#c49c94", "#e377c2", "#f7b6d2", "#7f7f7f", "#c7c7c7", "#bcbd22", "#1f77b4", "#17becf", "#9edae5",
-    "#393b79", "#5254a3", "#6b6ecf", "#9c9ede", "#9ecae1", "#31a354", "#b5cf6b", "#a1d99b", "#8c6d31", "#ad494a",
-    "#e7ba52", "#a55194",
-)  # fmt: skip
-AvatarKind = Literal["user", "org", "team", "robot", "app"]
-_KINDS: dict[str, AvatarKind] = {"user": "user", "organization": "org", "robot": "robot"}
-
 
 class AvatarView(View):
     """What a client needs to draw a picture for a name; the hash is also Gravatar's, where there is an address."""
@@ -72,13 +59,12 @@ class SuccessView(View):
 
 def avatar(name: str, identifier: str, kind: AvatarKind) -> AvatarView:
     """`identifier`: what the picture follows from: an e-mail address, or what stands for one."""
-    digest = hashlib.sha256(identifier.strip().lower().encode()).hexdigest()
-    return AvatarView(name=name, hash=digest, color=_COLORS[int(digest[:2], 16) % len(_COLORS)], kind=kind)
+    return AvatarView.model_validate(avatars.avatar(name, identifier, kind))
 
 
 def avatar_of(account: Account, kind: AvatarKind | None = None) -> AvatarView:
     """The account's avatar. `kind`: where Quay shows another one than the account's own."""
-    return avatar(account.name, account.email or account.uuid, kind or _KINDS[account.kind])
+    return AvatarView.model_validate(avatars.avatar_of(account, kind))
 
 
 def avatar_of_application(application: OAuthApplication) -> AvatarView:

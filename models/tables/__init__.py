@@ -13,7 +13,7 @@ from models.tables.federation import RobotFederation
 from models.tables.invitations import Invitation
 from models.tables.jobs import Build, Job
 from models.tables.labels import ManifestLabel
-from models.tables.logs import LogCount, LogEntry
+from models.tables.logs import LogCount, LogEntry, LogExport
 from models.tables.messages import Message
 from models.tables.notifications import Notification, RepositoryEmail, ToldExpiry, UserNotification
 from models.tables.policies import ImmutabilityPolicy, PrunePolicy
@@ -45,6 +45,7 @@ __all__ = [
     "Job",
     "LogCount",
     "LogEntry",
+    "LogExport",
     "Manifest",
     "ManifestBlob",
     "ManifestChild",

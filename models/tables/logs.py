@@ -66,3 +66,28 @@ class LogCount(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(64), primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger)
+
+
+class LogExport(Base):
+    """A file of log entries that somebody asked for: `uuid` is that of its job, and of the file while it is there.
+
+    Whom to tell of the end is forgotten when that is done. Nothing is referred to, since the log outlives it.
+    """
+
+    __tablename__ = "log_export"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    namespace: Mapped[str] = mapped_column(String(511))
+    namespace_id: Mapped[int] = mapped_column(index=True)
+    repository: Mapped[str | None] = mapped_column(String(255))
+    repository_id: Mapped[int | None]
+    start: Mapped[datetime]
+    end: Mapped[datetime]
+    encrypted_callback: Mapped[str | None]
+    performer_id: Mapped[int | None]
+    performer: Mapped[str | None] = mapped_column(String(511))
+    status: Mapped[str | None] = mapped_column(String(12))
+    error: Mapped[str | None]
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)

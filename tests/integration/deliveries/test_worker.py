@@ -1,5 +1,6 @@
 """Notifications, from the event in the outbox to real receivers, by worker processes that may be killed."""
 
+import json
 import os
 import signal
 import sys
@@ -9,9 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from models.log_exports import Wish, path_of, queue_export
 from models.tables import Manifest, Tag
 from models.tables.base import now
 from models.tags import now_ms
+from tests.factories.desk import ANN
 from tests.integration.deliveries.conftest import Installation
 from tests.services import process
 from tests.services.process import wait_until
@@ -99,3 +102,19 @@ def test_the_scheduler_tells_of_tags_that_expire(installation: Installation, rec
     process.start("scheduler", argv, ready=lambda: True, env=env, cwd=Path(__file__).parents[3])
     told = receiver.wait(seconds=20).json
     assert (told["tags"], told["expiring_in"], told["repository"]) == (["soon"], "2 days", "acme/app")
+
+
+def test_an_exported_log_is_written_and_told_of_beside_the_deliveries(
+    installation: Installation, receiver: Receiver, smtp: Smtp
+) -> None:
+    with installation.database.write() as session:
+        app = installation.repository(session)
+        period = (now() - timedelta(days=1), now() + timedelta(days=1))
+        wish = Wish(app.namespace, app, *period, receiver.url("/export"), "logs@example.com")
+        uuid = queue_export(session, installation.settings, wish, actor=ANN).uuid
+    installation.start_worker("deliveries,reports")
+    told = receiver.wait("/export").json
+    assert (told["export_id"], told["status"], told["repository"]) == (uuid, "success", "app")
+    assert told["exported_data_url"] in smtp.await_mail_to("logs@example.com").text
+    file = json.loads((Path(installation.settings.data) / "storage" / path_of(uuid)).read_bytes())
+    assert {entry["kind"] for entry in file["logs"][:-1]} >= {"create_repo", "export_logs_success"}
