@@ -45,7 +45,7 @@ def members_only(pages: Blueprint, services: Services) -> None:
 
     @pages.before_request
     def sign_in_first() -> Response | None:
-        if "\0" in request.path or any("\0" in value for value in request.form.values()):
+        if "\0" in request.path or any("\0" in value for value in request.values.values()):
             raise NotFound("No page and no name has a NUL character.")
         # Looked up for forms as well, before they are carried out: that may write, and two writers wait for each other.
         if visitor(services).is_anonymous and request.method == "GET":

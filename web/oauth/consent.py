@@ -87,7 +87,7 @@ def _carry_out(services: Services, server: Server, session: Session, caller: Ide
     if fault is not None:
         return fault
     if consents:
-        fulfil_assignment(session, found.client.application, user, request.values.get("assignment_uuid", ""))
+        fulfil_assignment(session, found.client.application, user, found.fields.get("assignment_uuid", ""))
     if not found.local:
         return answer(server, found, user if consents else None)
     return hand_over(services, generate(server, found, user), user) if consents else cancelled()

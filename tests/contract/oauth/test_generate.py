@@ -154,6 +154,7 @@ def test_forms_tell_what_is_wrong(flow: Flow, owner: Browser) -> None:
     assert owner.submit("/organization/acme/applications", name="a\nb").status_code == 400
     assert owner.submit("/organization/acme/applications", name="x", csrf_token="").status_code == 403
     assert owner.submit("/organization/acme/applications", name="a\0").status_code == 404
+    assert owner.submit("/oauth/authorize/assignuser?username=a%00").status_code == 404
 
 
 def assigning(flow: Flow, **changed: str) -> dict[str, str]:
