@@ -145,7 +145,8 @@ def _operation(op: Operation, tag: str, definitions: Schema) -> Schema:
         "summary": " ".join(summary.split()),
         "parameters": [*_query_parameters(op), *_body_parameter(op, definitions)],
         "responses": {str(op.status): success},
-        "security": [{"bearer": []}] if op.allow.scope else [],
+        # Quay's clients read the scope out of the first; both are the same token.
+        "security": [{"oauth2_implicit": [op.allow.scope]}, {"bearer": []}] if op.allow.scope else [],
     }
     if op.allow.waived:
         described["security"].append({})  # for what is public, nothing is needed

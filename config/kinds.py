@@ -142,6 +142,12 @@ def _duration(text: str) -> str:
     return text
 
 
+def _plan(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    _require(isinstance(told.get("title"), str) and told["title"])
+    _require(all(type(told.get(key)) is int and told[key] >= 0 for key in ("price", "privateRepos")))
+    return told
+
+
 Flag = Annotated[bool, Kind("true or false", "true or false")]
 Text = Annotated[str, Field(min_length=1, max_length=255), Kind("text", "text of 1 to 255 characters")]
 Names = Annotated[Sequence[Text], Kind("list of names", "a list of names", "a name of 1 to 255 characters")]
@@ -208,6 +214,10 @@ Secrets = Annotated[
 ]
 Sender = Annotated[
     Text, AfterValidator(_sender), Kind("address", "an e-mail address, or a name and an address: `Name <address>`")
+]
+_PLAN = "a plan with `title` (text), `price` (cents a month) and `privateRepos` (how many)"
+Plans = Annotated[
+    Sequence[Annotated[Mapping[str, Any], AfterValidator(_plan)]], Kind("list of plans", f"a list, each {_PLAN}", _PLAN)
 ]
 Arguments = Annotated[Mapping[str, Any], Kind("mapping", "names with values", "a name that is text")]
 _LOCATION = "a driver and its parameters, such as [LocalStorage, {storage_path: storage}]"

@@ -24,6 +24,7 @@ from config.kinds import (
     Names,
     Netloc,
     Password,
+    Plans,
     Port,
     PrivateHosts,
     RedisUrl,
@@ -203,6 +204,11 @@ class AccessKeys(Group):
         default=True,
         description="Where FEATURE_MAILING is on: who is in no team of an organization is invited to one, and joins by "
         "accepting. When false, or without mail, people are added to teams at once.",
+    )
+    PLANS: Plans = Field(
+        default=(),
+        description="Plans that `GET /api/v1/plans/` tells of, for clients that ask; nothing is sold or limited by "
+        "them. Each has `title`, `price` and `privateRepos`, and what else Quay's have (`audience`, `stripeId`…).",
     )
     FEATURE_RATE_LIMITS: Flag = Field(
         default=False,

@@ -10,6 +10,7 @@ from api.endpoint import Query, Resource, Section, operation
 from api.rules import anyone
 from api.swagger import Schema, describe
 from api.v1.errors import ProblemView
+from models.scopes import SCOPES
 
 PREFIX = "/api/v1"
 PARAMETERS: Mapping[str, str] = {
@@ -68,9 +69,9 @@ def describing(sections: Sequence[Section]) -> Section:
                 "title": title,
                 "description": _ABOUT,
                 "termsOfService": "",
-                "contact": {"name": host, "url": f"{scheme}://{host}"},
+                "contact": {"name": host, "url": f"{scheme}://{host}", "email": f"registry@{host.partition(':')[0]}"},
             },
-            "securityDefinitions": {"bearer": _BEARER},
+            "securityDefinitions": {"bearer": _BEARER, "oauth2_implicit": _implicit(f"{scheme}://{host}")},
         }
         return describe(everything, prefix=PREFIX, parameters=PARAMETERS, info=info, problem=ProblemView)
 
@@ -95,3 +96,13 @@ _BEARER = {
     "name": "Authorization",
     "description": "An OAuth access token, as `Bearer TOKEN`; the page of this API also takes the bare token.",
 }
+
+
+def _implicit(url: str) -> Schema:
+    """Where a program gets such a token by a person's consent, and the scopes that there are."""
+    return {
+        "type": "oauth2",
+        "flow": "implicit",
+        "authorizationUrl": f"{url}/oauth/authorize",
+        "scopes": {name: scope.description for name, scope in SCOPES.items()},
+    }
