@@ -1,5 +1,7 @@
 """Manifests as rows: finding them, and what they refer to."""
 
+from itertools import accumulate
+
 from sqlalchemy import exists, select
 from sqlalchemy.orm import undefer
 
@@ -44,13 +46,25 @@ def is_part_of_index(session: Session, manifest: Manifest) -> bool:
     return bool(session.scalar(select(parent)))
 
 
+MOST_BYTES = 1 << 20
+"""Of the manifests whose annotations are shown on one page, if there is more than one."""
+
+
 def list_referrers(
-    session: Session, repository_id: int, subject: str, artifact_type: str | None = None
-) -> list[Manifest]:
-    """The served manifests whose subject is the digest, oldest first."""
-    query = select(Manifest).where(
-        Manifest.repository_id == repository_id, Manifest.subject == subject, Manifest.deleted_at.is_(None)
-    )
+    session: Session, repository_id: int, subject: str, artifact_type: str | None = None, *, after: int = 0, limit: int
+) -> tuple[list[Manifest], bool]:
+    """The served manifests whose subject is the digest, oldest first, from the one behind the id `after`.
+
+    Also whether there are more: a page is full when it has `limit` of them, or their annotations may take much room.
+    """
+    which = [Manifest.repository_id == repository_id, Manifest.subject == subject, Manifest.deleted_at.is_(None)]
     if artifact_type is not None:
-        query = query.where(Manifest.artifact_type == artifact_type)
-    return list(session.scalars(query.order_by(Manifest.id)))
+        which.append(Manifest.artifact_type == artifact_type)
+    # Not by the id itself, or PostgreSQL might walk all manifests in the order of their ids to find these.
+    query = select(Manifest.id, Manifest.size).where(*which, Manifest.id > after).order_by(Manifest.id + 0)
+    found = session.execute(query.limit(limit + 1)).all()
+    sums = accumulate(row.size for row in found)
+    fit = [row.id for row, total in zip(found[:limit], sums, strict=False) if total <= MOST_BYTES]
+    shown = fit or [row.id for row in found[:1]]
+    manifests = session.scalars(select(Manifest).where(Manifest.id.in_(shown)).order_by(Manifest.id))
+    return list(manifests), len(shown) < len(found)

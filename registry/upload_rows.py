@@ -74,6 +74,12 @@ def find_upload(session: Session, repository_id: int, uuid: str) -> Upload:
     return begun
 
 
+def has_ended(session: Session, repository_id: int, uuid: str) -> bool:
+    """Whether the upload was finished or cancelled, within the day for which that is remembered."""
+    row = session.run(_FIND, {"wanted": uuid, "repository": repository_id}).first()
+    return row is not None and row.revision == ENDED
+
+
 def begun_upload(vault: Vault, repository_id: int, uuid: str) -> Upload | None:
     """An upload without a row, if it was begun here."""
     name, mac = uuid[:-_MAC_LENGTH], uuid[-_MAC_LENGTH:]

@@ -62,6 +62,8 @@ class StorageDriver(Protocol):
 
     is_local: bool
     """Whether reading takes no other machine's time."""
+    least_chunk: int
+    """Bytes that each request of an upload but the last should bring, for smaller ones cost more; 0: any number."""
 
     def read(self, path: str) -> bytes:
         """The whole object, for small ones (logs, archives); NotFound."""

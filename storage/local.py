@@ -32,6 +32,7 @@ class LocalStorage:
     """Objects below the folder `root`, which is made if need be; files are 0600, folders 0700."""
 
     is_local = True
+    least_chunk = 0
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()

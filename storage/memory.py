@@ -15,6 +15,7 @@ class MemoryStorage:
     """Objects and uploads in dictionaries; any number of threads may use it."""
 
     is_local = True
+    least_chunk = 0
 
     def __init__(self) -> None:
         self._objects: dict[str, tuple[bytes, Stat]] = {}

@@ -31,7 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from storage.driver import NotFound, Stat, State, StorageError, StorageFull, UploadLost
-from storage.parts import MIB, Part, split
+from storage.parts import MIB, SMALLEST, Part, split
 from storage.paths import UPLOADS, checked, checked_folder
 from storage.sender import sending
 
@@ -53,6 +53,7 @@ class S3Storage:
     """
 
     is_local = False
+    least_chunk = SMALLEST  # of what is less, the tail takes a request more
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ def get_blob(name: str, digest: str) -> Response:
     with services.database.read() as session:
         blob = find_blob(session, repository, wanted)
     headers = served_headers(blob.digest)
-    if request.if_none_match.contains(blob.digest):
+    if request.if_none_match.contains_weak(blob.digest):
         return Response(status=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(blob.size)})
@@ -81,9 +81,14 @@ def _stream(blob: StoredBlob, headers: dict[str, str]) -> Response:
 
 
 def _wanted(blob: StoredBlob) -> tuple[int, int]:
-    """The bytes asked for. Several ranges at once, or another unit, are answered with the whole blob (RFC 9110)."""
+    """The bytes asked for, or all of them where RFC 9110 lets the server choose or wants it so.
+
+    Which is: several ranges at once, another unit, and a range of another content (If-Range).
+    """
     wanted = parse_range_header(request.headers.get("Range"))
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return 0, blob.size
+    if "If-Range" in request.headers and request.if_range.etag != blob.digest:
         return 0, blob.size
     found = wanted.range_for_length(blob.size)
     if found is None:

@@ -28,7 +28,7 @@ from registry.v2.errors import API_VERSION
 from registry.v2.manifests import pull_detail
 from registry.v2.manifests import served_headers as manifest_headers
 from registry.v2.paging import MOST, next_link
-from registry.v2.uploads import progress_headers
+from registry.v2.uploads import begun_headers
 from storage.driver import StorageError
 
 SMALL = 256 << 10
@@ -195,7 +195,8 @@ class HotPath:
         if state != "NORMAL" or (most is not None and used is not None and used >= most):
             return None
         upload = new_upload(self._registry.services.database.vault, id_)
-        return HotAnswer(progress_headers(repository, upload), b"", 0, held.identity.name, "202 Accepted")
+        headers = begun_headers(repository, upload, self._registry.services)
+        return HotAnswer(headers, b"", 0, held.identity.name, "202 Accepted")
 
 
 def find_grant(registry: Registry, request: HotRequest) -> Grant | None:

@@ -35,7 +35,7 @@ def get_manifest(name: str, reference: str) -> Response:
     with services.database.read() as session:
         found = fetch_manifest(session, repository, wanted)
     headers = served_headers(found.digest, found.media_type)
-    if request.if_none_match.contains(found.digest):
+    if request.if_none_match.contains_weak(found.digest):
         return Response(status=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(len(found.content))})

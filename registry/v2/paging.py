@@ -1,5 +1,6 @@
 """Pages of names: `n`, `last` and the Link header (distribution specification, "Listing tags")."""
 
+import re
 from urllib.parse import urlencode
 
 from flask import Response, jsonify, request
@@ -8,6 +9,7 @@ from registry.errors import PaginationInvalid
 from registry.v2.errors import API_VERSION
 
 MOST = 1000
+_ID = re.compile("[0-9]{1,18}", re.ASCII)
 
 
 def page_size() -> int:
@@ -29,6 +31,14 @@ def page(body: dict[str, object], names: list[str], size: int, more: bool) -> Re
     return response
 
 
-def next_link(path: str, size: int, last: str) -> str:
-    """The Link header that leads to the page behind `last`."""
-    return f'<{path}?{urlencode({"n": size, "last": last})}>; rel="next"'
+def next_link(path: str, size: int, last: str, **more: str) -> str:
+    """The Link header that leads to the page behind `last`; `more`: parameters that the request had besides."""
+    return f'<{path}?{urlencode({"n": size, "last": last, **more})}>; rel="next"'
+
+
+def position() -> int:
+    """Behind which id the page begins, where `last` is one; PaginationInvalid."""
+    text = request.args.get("last", "0")
+    if not _ID.fullmatch(text):
+        raise PaginationInvalid({"last": text, "expected": "what the Link header of the page before said"})
+    return int(text)

@@ -9,7 +9,7 @@ from registry.names import Digest, RepositoryName
 from registry.repositories import existing
 from registry.v2.context import authorize, registry
 from registry.v2.errors import API_VERSION
-from registry.v2.paging import page, page_size
+from registry.v2.paging import next_link, page, page_size, position
 
 blueprint = Blueprint("tags", __name__)
 
@@ -29,13 +29,14 @@ def list_tags(name: str) -> Response:
 
 @blueprint.get("/<path:name>/referrers/<digest>")
 def referrers(name: str, digest: str) -> Response:
-    """An index of the manifests whose subject is the digest; an empty one if there are none."""
+    """An index of the manifests whose subject is the digest, a page at a time; an empty one if there are none."""
     repository = RepositoryName.parse(name)
     authorize(repository, "pull")
-    wanted = request.args.get("artifactType")
+    subject, wanted = str(Digest.parse(digest)), request.args.get("artifactType")
+    size, after = max(page_size(), 1), position()
     with registry().services.database.read() as session:
         target = existing(session, repository)
-        found = list_referrers(session, target.id, str(Digest.parse(digest)), wanted)
+        found, more = list_referrers(session, target.id, subject, wanted, after=after, limit=size)
     manifests = [
         {
             "mediaType": manifest.media_type,
@@ -50,4 +51,7 @@ def referrers(name: str, digest: str) -> Response:
     response.headers.update(API_VERSION | {"Content-Type": OCI_INDEX})
     if wanted is not None:
         response.headers["OCI-Filters-Applied"] = "artifactType"
+    if more:
+        filters = {} if wanted is None else {"artifactType": wanted}
+        response.headers["Link"] = next_link(request.path, size, str(found[-1].id), **filters)
     return response

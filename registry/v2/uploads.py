@@ -5,11 +5,12 @@ from flask import Blueprint, Response, request
 from models.access import Identity
 from models.quota_notices import refusals_told
 from models.session import Session
-from registry.blobs import mount_blob
-from registry.errors import DigestInvalid, UploadInvalid, UploadOutOfOrder, UploadUnknown
+from registry.blobs import find_blob, mount_blob
+from registry.errors import BlobUnknown, DigestInvalid, UploadInvalid, UploadOutOfOrder, UploadUnknown
 from registry.names import Digest, RepositoryName
 from registry.repositories import ensure_writable, repository_id
-from registry.upload_rows import Upload, find_upload
+from registry.services import Services
+from registry.upload_rows import Upload, find_upload, has_ended
 from registry.uploads import begin_upload, cancel, finish, receive, receive_and_finish
 from registry.v2.body import content_range, has_body, request_body
 from registry.v2.context import authorize, registry
@@ -33,7 +34,7 @@ def start(name: str) -> Response:
     with refusals_told(services.database):
         upload = begin_upload(services, id_)
     if digest is None:
-        return _accepted(repository, upload)
+        return Response(status=202, headers={**begun_headers(repository, upload, services), "Content-Length": "0"})
     try:
         receive_and_finish(services, upload, request_body(), digest)
     except DigestInvalid:
@@ -61,11 +62,21 @@ def append(name: str, uuid: str) -> Response:
 
 @blueprint.put("/<path:name>/blobs/uploads/<uuid>")
 def complete(name: str, uuid: str) -> Response:
-    """Take the last bytes, if any, verify the digest and publish the blob."""
-    repository, upload = _under_way(name, uuid)
+    """Take the last bytes, if any, verify the digest and publish the blob.
+
+    A request that comes again, since its answer was lost, gets the same answer.
+    """
+    repository = RepositoryName.parse(name)
+    authorize(repository, "push")
     digest = _digest("digest")
     if digest is None:
         raise DigestInvalid("the digest parameter is missing")
+    try:
+        _, upload = _under_way(name, uuid)
+    except UploadUnknown:
+        if not _was_finished(repository, uuid, digest):
+            raise
+        return _created(repository, digest)
     if has_body():
         _check_order(repository, upload)
         receive_and_finish(registry().services, upload, request_body(), digest)
@@ -90,6 +101,19 @@ def _under_way(name: str, uuid: str) -> tuple[RepositoryName, Upload]:
         if id_ is None:
             raise UploadUnknown({"uuid": uuid})
         return repository, find_upload(session, id_, uuid)
+
+
+def _was_finished(repository: RepositoryName, uuid: str, digest: Digest) -> bool:
+    """Whether the upload is over and the repository has the blob."""
+    with registry().services.database.read() as session:
+        id_ = repository_id(session, repository)
+        if id_ is None or not has_ended(session, id_, uuid):
+            return False
+        try:
+            find_blob(session, repository, digest)
+        except BlobUnknown:
+            return False
+        return True
 
 
 def _mount(repository_id: int, digest: Digest, actor: Identity) -> bool:
@@ -126,6 +150,12 @@ def progress_headers(repository: RepositoryName, upload: Upload) -> dict[str, st
         "Range": f"0-{max(upload.size - 1, 0)}",
         "Docker-Upload-UUID": upload.uuid,
     }
+
+
+def begun_headers(repository: RepositoryName, upload: Upload, services: Services) -> dict[str, str]:
+    """What tells a client where its new upload goes on, and how."""
+    least = services.storage.least_chunk
+    return progress_headers(repository, upload) | ({"OCI-Chunk-Min-Length": str(least)} if least else {})
 
 
 def created_headers(repository: RepositoryName, digest: Digest) -> dict[str, str]:
