@@ -30,7 +30,7 @@ URGENT_AT_ONCE = 4
 SENDERS_AT_ONCE = 8
 JOBS_AT_ONCE = 2
 _LOOK_EVERY_S = 1
-_LONGEST_END_S = 3.0
+_LONGEST_END_S = 2.0  # with the time to look, shorter than what `serve` waits before it kills
 _COMPLAIN_EVERY_S = 60.0
 
 Errand = Callable[[], None]

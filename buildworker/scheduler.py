@@ -20,7 +20,7 @@ from buildworker import builds, exports, runtime
 from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from config.settings import Settings
-from models import deliveries, inbound, jobs, log_exports
+from models import deliveries, inbound, jobs, log_exports, user_notifications
 from models.activity import rank_repositories
 from models.expiry_notices import tell_expiring
 from models.log_counts import count_rested
@@ -112,13 +112,14 @@ def wake_waiting(opened: Runtime) -> None:
 
 
 def forget_deliveries(opened: Runtime, stop: Callable[[], bool]) -> None:
-    """Delete what is kept of deliveries, out and in, that ended long ago, a slice at a time."""
+    """Delete what is kept of deliveries, out and in, and of notices, that are old, a slice at a time."""
     with opened.database.write() as session:
         inbound.forget_expired(session)
-    more = True
-    while more and not stop():
-        with opened.database.write() as session:
-            more = deliveries.forget_old(session, limit=_SLICE) == _SLICE
+    for forget in (deliveries.forget_old, user_notifications.forget_old):
+        more = True
+        while more and not stop():
+            with opened.database.write() as session:
+                more = forget(session, limit=_SLICE) == _SLICE
 
 
 TASKS: tuple[Task | LongTask, ...] = (

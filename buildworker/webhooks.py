@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from buildworker.outbound import Outbound
 from models.deliveries import Outcome
@@ -36,8 +36,9 @@ def post_json(
     body = json.dumps(content).encode()
     headers = {"Content-Type": "application/json", **signed(secret, message_id, body, moment=int(time.time()))}
     request = {"method": "POST", "url": shown, "headers": headers, "body": body[:MOST_OF_A_BODY].decode()}
+    bare, login = _apart(url)
     try:
-        return _answered(outbound, url, body, headers, request)
+        return _answered(outbound, bare, body, headers | login, request)
     except DomainError as exc:
         return Outcome(error=exc.detail, final=not isinstance(exc, Upstream), request=request)
 
@@ -61,13 +62,25 @@ def _answered(
     return Outcome(error, status == _GONE, request, status, answer)
 
 
-def without_query(url: str) -> str:
-    """The URL as the log shows it: what follows `?` may open something."""
+def _apart(url: str) -> tuple[str, dict[str, str]]:
+    """The URL without user name and password, and the header that says them."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "…" if parts.query else "", ""))
+    login, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    sealed = base64.b64encode(unquote(login).encode()).decode()
+    bare = urlunsplit((parts.scheme, place, parts.path, parts.query, ""))
+    return bare, {"Authorization": f"Basic {sealed}"}
+
+
+def without_query(url: str) -> str:
+    """The URL as the log shows it: a login, and what follows `?`, may open something."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, place, parts.path, "…" if parts.query else "", ""))
 
 
 def without_path(url: str) -> str:
     """The same of a URL whose path is what opens it."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}/…"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"

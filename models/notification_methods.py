@@ -101,7 +101,7 @@ def _check_webhook(_: Session, terms: Terms, config: dict[str, Any]) -> None:
     url = _text(config, "url")
     if not url:
         raise Invalid("Missing webhook URL")
-    check_url(url, terms.allowed, "Invalid webhook URL")
+    check_url(url, terms.allowed, "Invalid webhook URL", login=True)
     template = config.get("template")
     if template is not None and not isinstance(template, str):
         raise Invalid("template: expected JSON as a text")
@@ -109,10 +109,10 @@ def _check_webhook(_: Session, terms: Terms, config: dict[str, Any]) -> None:
         JsonTemplate.parse(template, subject="template")
 
 
-def check_url(url: str, allowed: Allowed, told: str) -> None:
+def check_url(url: str, allowed: Allowed, told: str, *, login: bool = False) -> None:
     """What can be known without looking its host up; a worker checks the addresses that it has when it sends.
 
-    Invalid: `told`.
+    `login`: the URL may have a user name and password. Invalid: `told`.
     """
     try:
         parts = urlsplit(url)
@@ -121,7 +121,7 @@ def check_url(url: str, allowed: Allowed, told: str) -> None:
         raise Invalid(told) from exc
     if parts.scheme not in _PORTS or not host:
         raise Invalid(told)
-    if "@" in parts.netloc:
+    if "@" in parts.netloc and not login:
         raise Invalid(f"{told}: expected one without a user name or password")
     if not _is_allowed(host, port or _PORTS[parts.scheme], allowed):
         raise Invalid(told)

@@ -4,6 +4,7 @@ Losing one loses nothing: the `job` row is the truth, and the scheduler wakes ag
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import cast
 
@@ -16,9 +17,14 @@ from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 
 from config.settings import Settings
+from models import deliveries
 
 log = logging.getLogger(__name__)
 
+HINTED = frozenset({deliveries.QUEUE})
+"""Queues whose workers look into the database at any wake-up, and now and then without one."""
+_MOST_HINTS = 64
+_PAUSE_S = 5.0
 ENTRY_POINT = "buildworker.entry.run"  # by name: the web process never imports the worker's code
 
 
@@ -27,15 +33,30 @@ class WakeUps:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._hints_from = 0.0
 
     def send(self, queue: str, job_uuid: str) -> None:
-        """Wake a worker for the job; a Redis that is down is only logged, since the scheduler tries again."""
+        """Wake a worker for the job; a Redis that is down is only logged, since somebody looks for the job anyway."""
         try:
+            if queue in HINTED:
+                self._hint(queue)
+                return
             self.queue(queue).enqueue_call(
                 ENTRY_POINT, args=(job_uuid,), job_id=job_uuid, result_ttl=0, failure_ttl=0, timeout=-1
             )
         except RedisError as exc:
+            self._hints_from = time.monotonic() + _PAUSE_S
             log.warning("job %s waits without a wake-up, Redis did not take it: %s", job_uuid, exc)
+
+    def _hint(self, queue: str) -> None:
+        """Tell that something waits: pushes do it, which a Redis that is away must not slow down again and again."""
+        if time.monotonic() < self._hints_from:
+            return
+        key = self.queue(queue).key
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.rpush(key, b"something")
+            pipe.ltrim(key, -_MOST_HINTS, -1)
+            pipe.execute()
 
     def wait(self, queues: Sequence[str], seconds: int) -> bool:
         """Wait for a wake-up in any of the queues and use it up; whether one came; RedisError."""

@@ -1,14 +1,19 @@
 """What users are told inside of the product: notices for one user, or for all who administer an organization."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, delete, or_, select
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, delete, or_, select
 from sqlalchemy.orm import contains_eager
 
 from models.errors import NotFound
 from models.session import Session
 from models.tables import Account, Team, TeamMember, User, UserNotification
+from models.tables.base import now
+
+KEPT = timedelta(days=180)
+"""For how long notices can be looked at."""
 
 
 def notify(session: Session, target: Account, kind: str, detail: dict[str, Any]) -> UserNotification:
@@ -48,6 +53,15 @@ def get_notice(session: Session, user: User, uuid: str) -> UserNotification:
     if notice is None:
         raise NotFound("Not Found")
     return notice
+
+
+def forget_old(session: Session, *, limit: int = 1000) -> int:
+    """Delete notices that nobody needs any more; how many, which is `limit` if there may be more."""
+    oldest = select(UserNotification.id, UserNotification.created_at).order_by(UserNotification.id).limit(limit)
+    rows = oldest.subquery()
+    old = select(rows.c.id).where(rows.c.created_at < now() - KEPT)
+    done = session.execute(delete(UserNotification).where(UserNotification.id.in_(old)))
+    return cast("CursorResult[Any]", done).rowcount
 
 
 def _seen_by(user: User) -> Select[UserNotification]:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from models import user_notifications
 from models.access import find_account, find_repository
 from models.tables import Notification, Repository, RepositoryEmail, User, UserNotification
+from models.user_notifications import KEPT
 from tests.factories.api import Answered, Api
 
 LIST = "/repository/acme/app/notification/"
@@ -78,6 +79,7 @@ def test_a_notification_lives_as_in_quay(api: Api) -> None:
         wish("quay_notification", target("team", "owners")),
         wish("webhook", {**HOOK, "template": '{"tag": "${updated_tags[0]}"}'}),
         wish("webhook", {"url": "http://127.0.0.1:8000/allowed"}),
+        wish("webhook", {"url": "https://me:secret@example.com/hook"}),
         wish("email", {"email": "agreed@example.com"}, "repo_image_expiry") | {"eventConfig": {"days": 5}},
         wish(event="repo_image_expiry") | {"eventConfig": {"days": "30"}},
         wish(event="vulnerability_found") | {"eventConfig": {"vulnerability": {"priority": "High"}}},
@@ -110,7 +112,7 @@ def test_what_quay_takes_is_taken(api: Api, body: dict[str, Any]) -> None:
         (wish(config={"url": "https://10.1.2.3/x"}), "Invalid webhook URL"),
         (wish(config={"url": "https://[::1]/x"}), "Invalid webhook URL"),
         (wish(config={"url": "https://169.254.169.254/latest"}), "Invalid webhook URL"),
-        (wish(config={"url": "https://me:secret@example.com"}), "without a user name"),
+        (wish(config={"url": "https://me:secret@127.0.0.2/x"}), "Invalid webhook URL"),
         (wish(config={**HOOK, "template": "{"}), "Could not parse template"),
         (wish(config={**HOOK, "template": '"${a b}"'}), "nothing is known of"),
         (wish(config={**HOOK, "template": '"${}"'}), "empty expression"),
@@ -315,3 +317,11 @@ def test_what_does_not_hold_any_more_is_withdrawn(api: Api) -> None:
         assert reader is not None
         assert user_notifications.withdraw(session, reader, "org_team_invite", code="a") == 1
         assert len(session.scalars(select(UserNotification)).all()) == 2
+
+
+def test_notices_are_forgotten_in_time(api: Api) -> None:
+    old, new = (tell(api, "reader", "test_notification") for _ in range(2))
+    with api.database.write() as session:
+        session.scalars(select(UserNotification).where(UserNotification.uuid == old)).one().created_at -= KEPT
+        assert user_notifications.forget_old(session) == 1
+        assert session.scalars(select(UserNotification.uuid)).all() == [new]

@@ -1,5 +1,6 @@
 """From an event to what receivers get, attempt by attempt, and what the log and the notification say then."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def test_a_webhook_is_told_of_a_push_with_quays_keys_and_signed(desk: Desk, rece
     assert {"event": "repo_push", "state": "delivered", "attempts": 1, "status": 200, "error": None}.items() <= (
         entry.items()
     )
+
+
+def test_a_login_in_the_address_is_used_and_not_shown(desk: Desk, receiver: Receiver) -> None:
+    url = receiver.url("/hook").replace("//", "//me:s%40cret@")
+    hook = desk.notify("webhook", {"url": url})
+    desk.push()
+    desk.work()
+    (request,) = receiver.at("/hook")
+    assert request.headers["Authorization"] == f"Basic {base64.b64encode(b'me:s@cret').decode()}"
+    shown = desk.delivery(hook)["log"][0]["request"]
+    assert shown["url"] == receiver.url("/hook")
+    assert "Authorization" not in shown["headers"]
 
 
 def test_a_template_says_what_a_webhook_gets(desk: Desk, receiver: Receiver) -> None:
