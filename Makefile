@@ -23,7 +23,8 @@ run: setup ## Serve on http://localhost:8080 (DRYDOCK_PORT and DRYDOCK_DATA chan
 
 test: ## Install what the tests need and run all of them, with real servers
 	@scripts/test-setup
-	@exec $(PYTEST)
+	@$(PYTEST) tests/unit tests/contract --numprocesses auto --dist worksteal
+	@exec $(PYTEST) tests/integration tests/e2e tests/stress
 
 unit: ## Run the unit tests only: no servers, no network, seconds
 	@scripts/setup dev
