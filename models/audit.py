@@ -9,6 +9,8 @@ from models.session import Session
 from models.tables import Account, LogEntry, Repository
 from models.tables.base import now
 
+_NAMING = frozenset({"create_tag", "delete_tag", "move_tag", "revert_tag"})
+"""Kinds whose entries tell who it was once more, as Quay's do."""
 _INSERT = insert(LogEntry)
 
 
@@ -50,13 +52,15 @@ def entry(
     names = {"namespace": owner.name} if owner else {}
     if repository:
         names["repo"] = repository.name
+    if kind in _NAMING and actor.performer:
+        names["username"] = actor.performer
     return {
         "kind": kind,
         "at": now(),
         "namespace_id": owner.id if owner else None,
         "repository_id": repository.id if repository else None,
         "performer_id": actor.account_id,
-        "performer": actor.name,
+        "performer": actor.performer,
         "ip": actor.ip,
         "detail": {**names, **detail, **dict(actor.log_detail)},
     }

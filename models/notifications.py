@@ -106,12 +106,16 @@ def reset_failures(session: Session, subject: Subject, notification: Notificatio
     _record(session, "reset", subject, notification, actor)
 
 
-def replace_secret(session: Session, notification: Notification) -> str:
-    """A new secret that signs from now on what is sent to the webhook; to be shown once."""
+def replace_secret(session: Session, subject: Subject, notification: Notification, *, actor: Identity) -> str:
+    """A new secret that signs from now on what is sent to the webhook; to be shown once.
+
+    Quay has no kind of log entry for it; it is noted as what it resets.
+    """
     if notification.method != "webhook":
         raise Invalid("only what is sent to a webhook is signed")
     secret = new_secret()
     notification.encrypted_secret = session.vault.encrypt(secret)
+    _record(session, "reset", subject, notification, actor, secret="replaced")  # noqa: S106 - it tells none
     return secret
 
 
@@ -162,7 +166,9 @@ _KINDS = {
 }
 
 
-def _record(session: Session, what: str, subject: Subject, notification: Notification, actor: Identity) -> None:
+def _record(
+    session: Session, what: str, subject: Subject, notification: Notification, actor: Identity, **more: str
+) -> None:
     audit.record(
         session,
         _KINDS[what][0 if subject.repository else 1],
@@ -172,4 +178,5 @@ def _record(session: Session, what: str, subject: Subject, notification: Notific
         notification_id=notification.uuid,
         event=notification.event,
         method=notification.method,
+        **more,
     )

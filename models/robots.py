@@ -52,7 +52,7 @@ def create_robot(
         actor=actor,
         namespace=owner,
         robot=shortname,
-        description=description,
+        description=description or None,
         unstructured_metadata=metadata,
     )
     return robot

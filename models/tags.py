@@ -194,7 +194,8 @@ def remove_tag(session: Session, repository: Repository, name: str, *, actor: Id
     if tag.immutable:
         raise TagImmutable(name)
     _end(tag, now_ms())
-    audit.record(session, "delete_tag", actor=actor, repository=repository, tag=name)
+    digest = tag.manifest.digest
+    audit.record(session, "delete_tag", actor=actor, repository=repository, tag=name, digest=digest)
 
 
 def end_tags_of(session: Session, repository: Repository, manifest: Manifest, *, actor: Identity) -> list[str]:
@@ -206,7 +207,8 @@ def end_tags_of(session: Session, repository: Repository, manifest: Manifest, *,
         raise TagImmutable(fixed[0])
     for tag in tags:
         _end(tag, now_ms())
-        audit.record(session, "delete_tag", actor=actor, repository=repository, tag=tag.name)
+        digest = manifest.digest
+        audit.record(session, "delete_tag", actor=actor, repository=repository, tag=tag.name, digest=digest)
     return [tag.name for tag in tags]
 
 

@@ -32,9 +32,9 @@ class NamespaceNotifications(Notifications):
         notifications.reset_failures(self.session, Subject(namespace), found, actor=self.caller)
 
     def replace_secret_in(self, namespace: Account, uuid: str) -> WebhookSecretView:
-        return WebhookSecretView(
-            webhook_secret=notifications.replace_secret(self.session, self.get_of(namespace, uuid))
-        )
+        found = self.get_of(namespace, uuid)
+        secret = notifications.replace_secret(self.session, Subject(namespace), found, actor=self.caller)
+        return WebhookSecretView(webhook_secret=secret)
 
 
 @section.at("/organization/<orgname>/notifications")

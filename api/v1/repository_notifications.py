@@ -75,7 +75,9 @@ class RepositoryNotificationSecret(_RepositoryNotifications):
     @operation("replaceRepoNotificationSecret", allow=repo_admin)
     def post(self, repository: Repository, uuid: str) -> WebhookSecretView:
         """Make a new secret to sign with what is sent to the webhook; the former one is not used any more."""
-        return WebhookSecretView(webhook_secret=notifications.replace_secret(self.session, self.find(repository, uuid)))
+        found = self.find(repository, uuid)
+        secret = notifications.replace_secret(self.session, _of(repository), found, actor=self.caller)
+        return WebhookSecretView(webhook_secret=secret)
 
 
 @section.at("/repository/<repopath:repository>/notification/<uuid>/test")

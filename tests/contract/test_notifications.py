@@ -65,8 +65,13 @@ def test_a_notification_lives_as_in_quay(api: Api) -> None:
     assert api.delete(one, by="owner").status == 400
     facts = {"notification_id": created.body["uuid"], "event": "repo_push", "method": "webhook"}
     where = {"namespace": "acme", "repo": "app"}
-    kinds = ("add_repo_notification", "reset_repo_notification", "delete_repo_notification")
-    assert api.logged(about="notification") == [(kind, "owner", {**where, **facts}) for kind in kinds]
+    told = {**where, **facts}
+    assert api.logged(about="notification") == [
+        ("add_repo_notification", "owner", told),
+        ("reset_repo_notification", "owner", {**told, "secret": "replaced"}),
+        ("reset_repo_notification", "owner", told),
+        ("delete_repo_notification", "owner", told),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -239,8 +244,14 @@ def test_namespaces_have_notifications_of_their_quota(api: Api, at: str) -> None
     assert api.post(one, by="owner").status == 204
     assert [api.delete(one, by="owner").status for _ in range(2)] == [204, 404]
     facts = {"notification_id": created.body["uuid"], "event": "quota_warning", "method": "webhook"}
-    kinds = ("create_namespace_notification", "reset_namespace_notification", "delete_namespace_notification")
-    assert api.logged(about="notification") == [(kind, "owner", {"namespace": owns, **facts}) for kind in kinds]
+    create_kind, reset, remove = (f"{what}_namespace_notification" for what in ("create", "reset", "delete"))
+    told = {"namespace": owns, **facts}
+    assert api.logged(about="notification") == [
+        (create_kind, "owner", told),
+        (reset, "owner", {**told, "secret": "replaced"}),
+        (reset, "owner", told),
+        (remove, "owner", told),
+    ]
     assert create(api, wish(), at=at).status == 400  # no event of a repository
     assert create(api, wish("nosuch", event="quota_error"), at=at).status == 400
 

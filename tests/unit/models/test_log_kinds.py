@@ -1,0 +1,31 @@
+"""The kinds of log entries that the code writes are all Quay's."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.log_kinds import KINDS
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("api", "buildworker", "cli", "models", "registry", "web")
+
+
+def written() -> Iterator[tuple[str, str]]:
+    """(where, kind) of every call of audit.record whose kind is a literal."""
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.record":
+                    for part in ast.walk(node.args[1]):
+                        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                            yield f"{path.relative_to(ROOT)}:{node.lineno}", part.value
+
+
+def test_there_are_as_many_as_in_quay() -> None:
+    assert len(KINDS) == 145
+
+
+def test_every_kind_that_is_written_is_one_of_quays() -> None:
+    unknown = [(where, kind) for where, kind in written() if kind not in KINDS and "_" in kind]
+    assert unknown == []
+    assert len({kind for _, kind in written()} & KINDS) > 50
