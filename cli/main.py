@@ -292,6 +292,18 @@ def rotate(config: ConfigOption = None, data: DataOption = None) -> None:
     typer.echo("Access tokens are kept as hashes: those made under a former key need it until they are replaced.")
 
 
+@secrets_group.command("rotate-service-key")
+def rotate_service_key(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Sign registry tokens with a new key from now on. Those in flight stay valid until they expire."""
+    from cli.database import migrated
+    from registry.tokens import rotate_key
+
+    settings = settings_from(config, data)
+    with migrated(settings) as database:
+        kid = rotate_key(database, lifetime_s=settings.REGISTRY_TOKEN_LIFETIME_SEC)
+    typer.echo(f"Registry tokens are signed by the key {kid} within a minute.")
+
+
 def main() -> None:
     """Run a command. What can be expected to go wrong is told in a sentence, without a traceback."""
     try:

@@ -16,7 +16,7 @@ from joserfc.jwk import OKPKey
 
 from models.access import Identity
 from models.errors import Unauthenticated
-from models.service_keys import create_service_key, list_service_keys
+from models.service_keys import create_service_key, list_service_keys, rotate_service_key
 from models.session import Database
 
 ISSUER = "drydock"
@@ -134,6 +134,15 @@ class Tokens:
         vault = self._database.vault
         keys = {row.kid: OKPKey.import_key(vault.decrypt(row.encrypted_private_key)) for row in rows}
         return keys, rows[0].kid
+
+
+def rotate_key(database: Database, *, lifetime_s: int) -> str:
+    """Let a new key sign, whose id is the answer; the former one verifies until the last token of it has expired.
+
+    Which a process may sign that has not looked for KEYS_FRESH_S seconds.
+    """
+    with database.write() as session:
+        return rotate_service_key(session, keep_s=lifetime_s + KEYS_FRESH_S + LEEWAY_S).kid
 
 
 def _dump_access(grant: Grant) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ blueprint = Blueprint("blobs", __name__)
 def get_blob(name: str, digest: str) -> Response:
     """The blob's bytes, or where to fetch them. Honours one range."""
     repository = RepositoryName.parse(name)
-    authorize(repository, "pull")
+    # Who looks for a blob without a token is about to push it, and some clients ask for one token only.
+    authorize(repository, "pull", before_push=request.method == "HEAD")
     services, wanted = registry().services, Digest.parse(digest)
     if request.method == "HEAD" and may_push(repository):
         renew_blob(services.database, repository, wanted, services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC)

@@ -83,17 +83,18 @@ def may_push(name: RepositoryName) -> bool:
     return grant().allows(str(name), "push")
 
 
-def authorize(name: RepositoryName, action: str) -> Identity:
+def authorize(name: RepositoryName, action: str, *, before_push: bool = False) -> Identity:
     """The caller, if its token allows the action (pull or push) on the repository.
 
-    Otherwise a challenge that names the scope to ask for; or Denied, if a signed-in caller has asked already.
+    Otherwise a challenge that names the scope to ask for, that of a push if one seems to follow (`before_push`); or
+    Denied, if a signed-in caller has asked already.
     """
     held = grant()
     if held.allows(str(name), action):
         return seen(held.identity, request.remote_addr, request.headers.get("User-Agent"))
     if held.was_denied(str(name), action):
         raise Denied(f"{held.identity.name} may not {action} {name}")
-    scope = f"repository:{name}:pull" if action == "pull" else f"repository:{name}:pull,push"
+    scope = f"repository:{name}:pull" if action == "pull" and not before_push else f"repository:{name}:pull,push"
     raise Challenge(
         "access to the requested resource is not authorized", headers={"WWW-Authenticate": challenge(scope)}
     )

@@ -7,13 +7,15 @@ registry promises is asked for.
 import hashlib
 import json
 import os
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.e2e.clients.http import Reply
+from tests.e2e.clients.http import KeptAlive, Reply
 from tests.e2e.clients.people import Person
 from tests.e2e.clients.registry import OCI_INDEX, OCI_MANIFEST, Registry, config_of, digest_of, manifest_of
+from tests.services.drydock import Drydock
 
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
@@ -152,6 +154,24 @@ def test_a_blob_comes_in_chunks_in_their_order_only(pushed: Pushed) -> None:
     assert pushed.registry.get_blob(pushed.repository, digest_of(first + second)) == first + second
 
 
+@pytest.mark.parametrize("kept_alive", [False, True])
+def test_an_upload_tells_how_large_its_chunks_should_be_where_that_matters(
+    pushed: Pushed, drydock: Drydock, kept_alive: bool
+) -> None:
+    with closing(KeptAlive()) as connection:
+        registry = pushed.registry.on(connection) if kept_alive else pushed.registry
+        for _ in range(2):  # the second one on a connection takes a shorter way
+            begun = registry.call("POST", pushed.repository, "blobs/uploads/", body=b"").expect(202)
+    least = str(5 * 2**20) if drydock.name == "production" else None
+    assert begun.headers["OCI-Chunk-Min-Length"] == least
+
+
+def test_a_blob_of_nothing_is_one(pushed: Pushed) -> None:
+    digest = digest_of(b"")
+    pushed.call("POST", f"blobs/uploads/?digest={digest}", headers=OCTETS, body=b"").expect(201)
+    assert pushed.call("GET", f"blobs/{digest}", follow=True).expect(200).body == b""
+
+
 def test_a_cancelled_upload_is_unknown(pushed: Pushed) -> None:
     location = pushed.registry.start_upload(pushed.repository)
     pushed.call("DELETE", location).expect(204)
@@ -200,6 +220,37 @@ def test_a_manifest_needs_all_that_it_names(pushed: Pushed) -> None:
     refused(pushed.call("GET", "manifests/bad"), 404, "MANIFEST_UNKNOWN")
 
 
+def test_layers_that_are_not_distributed_need_not_be_here(pushed: Pushed) -> None:
+    manifest = json.loads(manifest_of(pushed.config))
+    kind, url = "application/vnd.oci.image.layer.nondistributable.v1.tar", "https://example.com/layer"
+    manifest["layers"] = [{"mediaType": kind, "digest": ABSENT, "size": 9, "urls": [url]}]
+    digest = pushed.registry.put_manifest(pushed.repository, "foreign", json.dumps(manifest).encode())
+    assert pushed.registry.get_manifest(pushed.repository, digest) == manifest
+
+
+def test_an_index_may_name_indexes(pushed: Pushed) -> None:
+    def index_of(kind: str, digest: str) -> bytes:
+        entry = {"mediaType": kind, "digest": digest, "size": 1}
+        return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}).encode()
+
+    inner = index_of(OCI_MANIFEST, pushed.manifest)
+    pushed.registry.put_manifest(pushed.repository, digest_of(inner), inner, OCI_INDEX)
+    outer = index_of(OCI_INDEX, digest_of(inner))
+    pushed.registry.put_manifest(pushed.repository, "outer", outer, OCI_INDEX)
+    assert pushed.call("GET", "manifests/outer").expect(200).body == outer
+    sparse = pushed.call(
+        "PUT", "manifests/sparse", headers={"Content-Type": OCI_INDEX}, body=index_of(OCI_INDEX, ABSENT)
+    )
+    refused(sparse, 400, "MANIFEST_BLOB_UNKNOWN")
+
+
+@pytest.mark.parametrize("reference", ["sha256:totallywrong", ".INVALID_MANIFEST_NAME"])
+def test_an_error_is_told_in_the_form_of_the_specification(pushed: Pushed, reference: str) -> None:
+    headers = {"Content-Type": OCI_MANIFEST}
+    reply = pushed.call("PUT", f"manifests/{reference}", headers=headers, body=b"blablabla")
+    refused(reply, 400, "DIGEST_INVALID" if ":" in reference else "TAG_INVALID")
+
+
 def test_a_manifest_of_four_mebibytes_is_taken_and_no_larger_one(pushed: Pushed) -> None:
     bare = manifest_of(pushed.config, note="")
     largest = manifest_of(pushed.config, note="x" * (4 * 2**20 - len(bare)))
@@ -246,6 +297,10 @@ def test_referrers_are_listed_filtered_and_told_on_push(pushed: Pushed) -> None:
     only = pushed.call("GET", f"referrers/{pushed.manifest}?artifactType=example/note").expect(200)
     assert only.headers["OCI-Filters-Applied"] == "artifactType"
     assert [entry["digest"] for entry in only.json["manifests"]] == [digests["example/note"]]
+    first = pushed.call("GET", f"referrers/{pushed.manifest}?n=1").expect(200)
+    link = first.headers["Link"]
+    second = pushed.call("GET", f"{pushed.registry.url}{link[1 : link.index('>')]}").expect(200)
+    assert {entry["digest"] for page in (first, second) for entry in page.json["manifests"]} == shown.keys()
     early = pushed.call("GET", f"referrers/{ABSENT}").expect(200).json["manifests"]
     assert [entry["digest"] for entry in early] == [digests["x/early"]]
 

@@ -3,7 +3,8 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from config.load import load_settings
 from config.secrets import ensure_secrets
@@ -11,7 +12,7 @@ from models.quota_audit import audit_usage
 from registry.collection.terms import Terms
 from registry.fsck import check
 from registry.gc import collect
-from registry.services import open_services
+from registry.services import Services, open_services
 from tests.e2e.clients.pusher import Pusher
 from tests.e2e.clients.registry import Registry
 from tests.services.drydock import Drydock
@@ -47,18 +48,24 @@ def check_everything(drydock: Drydock, pushers: Sequence[Pusher]) -> None:
     """Whatever was acknowledged can be pulled, no bytes or rows are missing, and what is used is counted right."""
     until = time.monotonic() + PROTECTION_S
     wait_until(drydock.is_well, seconds=30)
-    environment = {"DRYDOCK_REDIS_URL": "redis://nowhere.invalid", **drydock.environment}
-    settings = ensure_secrets(load_settings(None, environment))
-    services = open_services(settings)
-    try:  # what `drydock quota audit`, `drydock gc` and `drydock fsck --deep` do
+    with opened(drydock) as services:  # what `drydock quota audit`, `drydock gc` and `drydock fsck --deep` do
         assert [one for one in audit_usage(services.database) if one.drift] == []
         time.sleep(max(0.0, until - time.monotonic()))  # nothing is protected any more
-        collect(services.database, services.storage, Terms.of(settings))
+        collect(services.database, services.storage, Terms.of(services.settings))
         assert list(check(services.database, services.storage, deep=True)) == []
-    finally:
-        services.close()
     for pusher in pushers:
         pusher.check()
+
+
+@contextmanager
+def opened(drydock: Drydock) -> Iterator[Services]:
+    """What the installation stands on, to look behind its back; without its Redis, if that is a private one."""
+    environment = {"DRYDOCK_REDIS_URL": "redis://nowhere.invalid", **drydock.environment}
+    services = open_services(ensure_secrets(load_settings(None, environment)))
+    try:
+        yield services
+    finally:
+        services.close()
 
 
 def tell(name: str, figures: Mapping[str, object], pushers: Sequence[Pusher]) -> None:

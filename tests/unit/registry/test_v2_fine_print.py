@@ -110,6 +110,14 @@ def test_a_cancelled_upload_is_not_finished_again(registry: Registry) -> None:
     assert registry.call("PUT", f"{location}?digest={Digest.of(b'given up')}").status_code == 404
 
 
+def test_who_looks_for_a_blob_is_told_to_ask_for_what_a_push_needs(registry: Registry) -> None:
+    path = f"/v2/acme/app/blobs/{registry.push_blob(b'here')}"
+    asked = registry.client.head(path)
+    assert asked.status_code == 401
+    assert 'scope="repository:acme/app:pull,push"' in asked.headers["WWW-Authenticate"]
+    assert 'scope="repository:acme/app:pull"' in registry.client.get(path).headers["WWW-Authenticate"]
+
+
 def test_indexes_of_indexes_and_what_nobody_knows_are_kept_as_they_are(registry: Registry) -> None:
     child = registry.push_image("v1", data="e30=", unknown={"of": ["nobody"]})
     inner = json.dumps(index(child)).encode()
