@@ -143,7 +143,9 @@ def _actions(scope: str, listed: str) -> set[str]:
 
 
 def _checked(actions: set[str]) -> frozenset[str]:
-    """The same as what requests are checked for: `pull` or `push`."""
+    """The same as what requests are checked for: `pull`, `push` or, for everything, both."""
+    if "*" in actions:
+        return frozenset({"pull", "push"})
     return frozenset({"pull"} & actions | ({"push"} if actions & PUSH_ACTIONS else set()))
 
 

@@ -140,6 +140,13 @@ def test_a_token_that_was_never_asked_for_the_push_is_told_to_ask(registry: Regi
     assert 'scope="repository:acme/app:pull,push"' in answer.headers["WWW-Authenticate"]
 
 
+def test_who_asked_for_everything_in_vain_is_denied(registry: Registry) -> None:
+    registry.push_image()
+    token = registry.token("stranger+bot", "repository:acme/app:*")  # what skopeo asks for to delete
+    answer = registry.client.get("/v2/acme/app/manifests/latest", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 403
+
+
 @pytest.mark.parametrize(
     "scope", ["repository:acme/app:fly", "repository:acme/UPPER!!:pull", "repository:acme/app:pull,"]
 )
