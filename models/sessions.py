@@ -91,5 +91,8 @@ def _forget_old_ones(session: Session, settings: Settings, user: User) -> None:
         .order_by(BrowserSession.id.desc())
         .limit(MOST_OF_ONE_USER - 1)
     )
-    kept = set(session.scalars(newest))
-    session.execute(delete(BrowserSession).where(BrowserSession.account_id == user.id, BrowserSession.id.not_in(kept)))
+    kept = session.scalars(newest).all()
+    if len(kept) == MOST_OF_ONE_USER - 1:
+        # By their numbers and not as "all others", which would be those too that begin at this moment.
+        mine = BrowserSession.account_id == user.id
+        session.execute(delete(BrowserSession).where(mine, BrowserSession.id < kept[-1]))
