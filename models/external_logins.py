@@ -82,6 +82,19 @@ def sign_up(
     session: Session, settings: Settings, superusers: Superusers, service: str, person: Person, *, ip: str | None
 ) -> User:
     """A new account for a person who has none. Forbidden: nobody gets one; Conflict: somebody has the address."""
+    try:
+        return _sign_up(session, settings, superusers, service, person, ip=ip)
+    except Conflict:
+        # Who came by two windows at the same moment has taken name and address themselves.
+        user = find_user(session, service, person)
+        if user is None:
+            raise
+        return user
+
+
+def _sign_up(
+    session: Session, settings: Settings, superusers: Superusers, service: str, person: Person, *, ip: str | None
+) -> User:
     known = person.email_verified and person.email is not None and is_address(person.email)
     email = person.email if known else None
     _check_admission(session, settings, email)
