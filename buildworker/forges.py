@@ -258,6 +258,11 @@ def _bitbucket_ssh(told: Json) -> str:
     return str(next(link["href"] for link in told["links"]["clone"] if link["name"] == "ssh"))
 
 
+_HUB_NAMESPACES: Sequence[tuple[str, Callable[[Json], Namespace]]] = (
+    ("user", lambda told: _account(told, personal=True)),
+    ("user/orgs", lambda told: _account(told, personal=False)),
+)
+
 FORGES: Mapping[Service, Forge] = {
     "github": Forge(
         base=_github_base,
@@ -270,10 +275,7 @@ FORGES: Mapping[Service, Forge] = {
         hook_id="id",
         default_branch=lambda told: told.get("default_branch"),
         git_url=lambda told: str(told["ssh_url"]),
-        namespaces=(
-            ("user", lambda told: _account(told, personal=True)),
-            ("user/orgs", lambda told: _account(told, personal=False)),
-        ),
+        namespaces=_HUB_NAMESPACES,
         sources=lambda namespace: "user/repos",
         source=_hub_source,
     ),
@@ -288,10 +290,7 @@ FORGES: Mapping[Service, Forge] = {
         hook_id="id",
         default_branch=lambda told: told.get("default_branch"),
         git_url=lambda told: str(told["ssh_url"]),
-        namespaces=(
-            ("user", lambda told: _account(told, personal=True)),
-            ("user/orgs", lambda told: _account(told, personal=False)),
-        ),
+        namespaces=_HUB_NAMESPACES,
         sources=lambda namespace: "user/repos",
         source=_hub_source,
         per_page="limit=100",
