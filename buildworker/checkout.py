@@ -92,7 +92,7 @@ class _Fetch:
             if depth >= _DEEPEST or self._submodules_left < 0:
                 raise Invalid(f"build_source: more than {_MOST_SUBMODULES} submodules, or {_DEEPEST} inside each other")
             try:
-                source = _relative(parent, url)
+                source = submodule_source(parent, url)
                 self.into(source, Wanted(gitlinks[path]), _inside(folder, path), depth=depth + 1)
             except (GitFailed, Invalid) as exc:
                 raise GitFailed(f"submodule {path}: {exc.detail}") from exc
@@ -176,13 +176,17 @@ def _text(printed: str) -> str:
     return printed.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _relative(parent: Source, url: str) -> Source:
-    """The submodule's source. What opens the parent is shown to no other host."""
+def submodule_source(parent: Source, url: str) -> Source:
+    """The submodule's source. What opens the parent is shown to no other host, nor to another server on the same one."""
     base = git.address_of(parent.url)
     if url.startswith(("./", "../")):
         url = replace(base, path=posixpath.normpath(posixpath.join(base.path, url))).url()
-    same = git.address_of(url, subject="submodule").host == base.host
-    return replace(parent, url=url) if same else Source(url)
+    found = git.address_of(url, subject="submodule")
+    if found.host != base.host:
+        return Source(url)
+    # The key itself is shown to nobody, the token is: over what is encrypted, or as for the parent.
+    same = (found.scheme, found.port) in (("https", 443), (base.scheme, base.port))
+    return replace(parent, url=url, auth_token=parent.auth_token if same else "")
 
 
 def _inside(folder: Path, path: str) -> Path:

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -114,8 +114,10 @@ class Git:
     def __init__(self, outbound: Outbound, source: Source, limits: Limits, folder: Path) -> None:
         self._limits = limits
         self.folder = folder
-        self._address = address_of(source.url)
-        addresses = outbound.look_up(self._address.host, self._address.port, subject="build_source")
+        self._output, self._errors = folder / "output", folder / "errors"
+        given = address_of(source.url)
+        host, addresses = outbound.look_up(given.host, given.port, subject="build_source")
+        self._address = replace(given, host=host)
         self._known_hosts = folder / "known_hosts"
         self._settings = dict(_SETTINGS)
         self._environment = {
@@ -179,9 +181,8 @@ class Git:
 
         `watched`: a folder that may not grow beyond the limit (Invalid).
         """
-        self._check(watched)
-        output = self.folder / "output"
-        with output.open("wb") as out, (self.folder / "errors").open("w+b") as errors:
+        with self._output.open("wb") as out, self._errors.open("w+b") as errors:
+            self._check(watched)
             process = self._start(arguments, out, errors)
             try:
                 self._wait(process, watched)
@@ -190,9 +191,8 @@ class Git:
             if process.returncode:
                 command = next(word for word in arguments if not word.startswith("--"))
                 raise GitFailed(f"git {command}: {_complaint(errors, self.folder)}")
-        if output.stat().st_size > _OUTPUT_LIMIT:
-            raise Invalid("build_source: the repository has too many files or refs")
-        return output.read_text(errors="surrogateescape")
+        self._check_output()
+        return self._output.read_text(errors="surrogateescape")
 
     def _start(self, arguments: Sequence[str], out: BinaryIO, errors: BinaryIO) -> "subprocess.Popen[bytes]":
         try:
@@ -222,8 +222,14 @@ class Git:
             raise Cancelled
         if time.monotonic() > self._limits.deadline:
             raise Upstream("build_source: fetching the repository took longer than the time allowed")
+        self._check_output()
         if watched and _size(watched) > self._limits.max_bytes:
             raise Invalid(f"build_source: the repository is larger than the {self._limits.max_bytes} bytes allowed")
+
+    def _check_output(self) -> None:
+        """A repository of a few bytes can name billions of files, and a server say as much as it likes."""
+        if self._output.stat().st_size + self._errors.stat().st_size > _OUTPUT_LIMIT:
+            raise Invalid("build_source: the repository has too many files or refs")
 
 
 @contextmanager

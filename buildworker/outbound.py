@@ -51,9 +51,14 @@ class Outbound:
         query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?") if parts.query else ""
         return Target(parts.scheme, host, port, path + query, addresses)
 
-    def look_up(self, host: str, port: int, *, subject: str) -> tuple[str, ...]:
-        """The addresses of a host for another protocol than HTTP, every one checked; Invalid, Upstream."""
-        return self._checked(_host(host, subject), port, subject)
+    def look_up(self, host: str, port: int, *, subject: str) -> tuple[str, tuple[str, ...]]:
+        """The name to ask another program for, and its addresses, every one checked; Invalid, Upstream.
+
+        No other form of the name is to be used: programs differ in how they read what is not plain ASCII, and would
+        then look for the addresses of another host, by themselves.
+        """
+        name = _host(host, subject).rstrip(".")
+        return name, self._checked(name, port, subject)
 
     def _checked(self, host: str, port: int, subject: str) -> tuple[str, ...]:
         try:

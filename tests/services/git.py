@@ -60,11 +60,22 @@ class Repository:
         self._git("push", "--quiet", "origin", "main")
         return self._git("rev-parse", "HEAD")
 
-    def _git(self, *arguments: object, cwd: Path | None = None) -> str:
+    def bomb(self) -> str:
+        """Commit folders that have the same ten folders in them, eight deep: a hundred million files in ten objects."""
+        found, kind = self._git("hash-object", "-w", "--stdin", stdin="x"), "100644 blob"
+        for _ in range(8):
+            listed = "".join(f"{kind} {found}\t{number}\n" for number in range(10))
+            found, kind = self._git("mktree", stdin=listed), "040000 tree"
+        commit = self._git("commit-tree", "-m", "a bomb", found)
+        self._git("push", "--quiet", "origin", f"{commit}:refs/heads/main")
+        return commit
+
+    def _git(self, *arguments: object, cwd: Path | None = None, stdin: str = "") -> str:
         done = subprocess.run(
             ["git", *map(str, arguments)],
             cwd=cwd or self._tree,
             env=os.environ | _ENVIRONMENT,
+            input=stdin,
             check=True,
             capture_output=True,
             text=True,

@@ -143,6 +143,16 @@ def test_limits_of_size_number_and_time(daemon: GitServer, repository: Repositor
         check_out(source, Wanted(commit), tmp_path / "3", bounds=Limits(time.monotonic() - 1, 10**9))
 
 
+def test_a_few_bytes_that_name_billions_of_files_are_noticed(
+    daemon: GitServer, repository: Repository, tmp_path: Path
+) -> None:
+    commit = repository.bomb()
+    begun = time.monotonic()
+    with pytest.raises(Invalid, match="too many files"):
+        check_out(Source(daemon.url(repository.name)), Wanted(commit), tmp_path / "tree")
+    assert time.monotonic() - begun < 10
+
+
 def test_links_are_kept_and_attributes_run_nothing(daemon: GitServer, repository: Repository, tmp_path: Path) -> None:
     hook = tmp_path / "ran"
     commit = repository.commit(
