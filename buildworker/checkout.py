@@ -177,7 +177,7 @@ def _text(printed: str) -> str:
 
 
 def submodule_source(parent: Source, url: str) -> Source:
-    """The submodule's source. What opens the parent is shown to no other host, nor to another server on the same one."""
+    """The submodule's source. What opens the parent is shown to no other host, nor to another server there."""
     base = git.address_of(parent.url)
     if url.startswith(("./", "../")):
         url = replace(base, path=posixpath.normpath(posixpath.join(base.path, url))).url()

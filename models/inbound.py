@@ -1,6 +1,7 @@
 """Deliveries of webhooks: each is judged, answered and kept with its verdict, and can be repeated."""
 
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from models import triggers
 from models.access import ANONYMOUS, Identity
 from models.errors import DomainError, Invalid, NotFound
 from models.forges import bitbucket, custom, gitea, github, gitlab
-from models.forges.push import Forge, Headers, Ignored, Json, Push
+from models.forges.push import LONGEST_REF, Forge, Headers, Ignored, Json, Push
 from models.session import Session
 from models.tables import Build, InboundEvent, Trigger
 from models.tables.base import now
@@ -24,6 +25,7 @@ from models.trigger_config import git_url, ref_kind, unwanted
 KEPT_FOR = timedelta(days=30)
 KEPT_EACH = 500
 """Deliveries of one trigger, the newest."""
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # written as an escape; a backslash before it would make it plain text
 _SHOWN_HEADERS = ("content-type", "user-agent")
 FORGES: Mapping[Service, Forge] = {
     "custom-git": custom.FORGE,
@@ -199,24 +201,28 @@ def _start(session: Session, trigger: Trigger, push: Push, *, actor: Identity, l
         raise Invalid("This build trigger is currently disabled. Please re-enable to continue.")
     # The trigger's own address, never the payload's: that one is whatever the sender likes.
     metadata = push.metadata(git_url(trigger.service, trigger.config))
-    if ref_kind(push.ref) is None:
+    if ref_kind(push.ref) is None or len(push.ref) > LONGEST_REF:
         raise Invalid("ref: expected refs/heads/… or refs/tags/…")
     return triggers.start_trigger(session, trigger, metadata, actor=actor, manual=False, limit=limit)
 
 
 def _parsed(body: bytes) -> Json:
     """The payload: JSON, or a form whose field `payload` is JSON, as GitHub can send it."""
-    text = body
-    if body.startswith(b"payload="):
-        text = parse_qs(body.decode("utf-8", "replace"))["payload"][0].encode()
     try:
+        text = body.decode()  # json alone would take UTF-16 and UTF-32, too
+        if text.startswith("payload="):
+            text = parse_qs(text, keep_blank_values=True)["payload"][0]
         payload: Any = json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise Invalid("The payload is not valid JSON") from exc
     if not isinstance(payload, dict):
         raise Invalid("payload: expected a JSON object")
-    if "\\u0000" in text.decode("utf-8", "replace"):
+    if _NUL.search(text):
         raise Invalid("payload: the NUL character is not allowed")
+    try:
+        json.dumps(payload, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        raise Invalid("payload: expected whole characters, not halves of a surrogate pair") from exc
     return payload
 
 

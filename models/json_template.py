@@ -13,6 +13,8 @@ from typing import Any
 from models.errors import Invalid
 
 LARGEST = 16 * 1024
+LARGEST_FILLED = 16 * 1024 * 1024
+"""Characters that what is filled in may have at most: a template can ask for everything thousands of times."""
 MISSING = "(none)"
 _INLINE = re.compile(r"\$\{([^}]*)\}")
 _STEP = re.compile(
@@ -29,6 +31,7 @@ class JsonTemplate:
     """A template that was read once and can be filled in often."""
 
     content: Any
+    expressions: int = 0
 
     @classmethod
     def parse(cls, text: str, *, subject: str) -> "JsonTemplate":
@@ -36,14 +39,16 @@ class JsonTemplate:
         if len(text) > LARGEST:
             raise Invalid(f"{subject}: expected at most {LARGEST} characters")
         try:
-            template = cls(json.loads(text))
+            template = cls(json.loads(text), text.count("${"))
             template.fill({})
         except (ValueError, RecursionError) as exc:
             raise Invalid(f"{subject}: Could not parse template: {exc}") from exc
         return template
 
     def fill(self, data: Any) -> Any:
-        """The JSON with what `data` has in place of the paths; ValueError for a path that is none."""
+        """The JSON with what `data` has in place of the paths; Invalid: too large; ValueError: a bad path."""
+        if self.expressions * len(json.dumps(data)) > LARGEST_FILLED:
+            raise Invalid(f"template: filled in, it might have more than {LARGEST_FILLED} characters")
         return _filled(self.content, data)
 
 

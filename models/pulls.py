@@ -118,17 +118,18 @@ class PullLog:
 def flush_pulls(redis: Redis, database: Database) -> int:
     """Move what was handed over into the action log; how many. Two at once take different events.
 
-    A batch leaves Redis only after it is committed; one that a killed process left is taken up again.
+    A batch leaves Redis only after it is committed; one that a killed process left is taken up again, after those that
+    are new: if it is what nothing can take, it holds up no others.
     """
     moved = 0
+    claim = redis.register_script(_CLAIM)
+    while claim(keys=[KEY, mine := _new_batch()], args=[BATCH]):
+        moved += _write(redis, database, mine)
     for left in redis.scan_iter(f"{MOVING}*"):
         if time.time() - float(left.decode().removeprefix(MOVING).partition("-")[0]) > LEFT_S:
             mine = _new_batch()
             if redis.renamenx(left, mine):
                 moved += _write(redis, database, mine)
-    claim = redis.register_script(_CLAIM)
-    while claim(keys=[KEY, mine := _new_batch()], args=[BATCH]):
-        moved += _write(redis, database, mine)
     return moved
 
 
@@ -151,4 +152,7 @@ def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
 
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
-    return {**event, "at": datetime.fromisoformat(event["at"])}
+    """The event as a row that fits: one that does not would keep all others of its batch out of the log, for ever."""
+    columns = LogEntry.__table__.c
+    fitting = {name: (event[name] or "")[: columns[name].type.length] or None for name in ("ip", "performer")}
+    return {**event, **fitting, "at": datetime.fromisoformat(event["at"])}

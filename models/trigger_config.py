@@ -23,6 +23,7 @@ SCHEMA: Json = {
         "build_source": _TEXT,
         "dockerfile_path": _TEXT,
         "context": _TEXT,
+        "subdir": {**_TEXT, "type": ["string", "null"]},
         "branchtag_regex": {"type": ["string", "null"], "maxLength": LONGEST},
         "default_tag_from_ref": {"type": "boolean"},
         "latest_for_default_branch": {"type": "boolean"},
@@ -53,8 +54,8 @@ def checked(service: Service, config: Json) -> Json:
             _check_base(key, kept[key])
     if "git_url" in kept:
         check_git_url(kept["git_url"], "git_url")
-    for key in ("dockerfile_path", "context"):
-        if ".." in kept.get(key, "").split("/"):
+    for key in ("dockerfile_path", "context", "subdir"):
+        if ".." in (kept.get(key) or "").split("/"):
             raise Invalid(f"{key}: expected a path inside of the repository, without ..")
     if pattern := kept.get("branchtag_regex"):
         check_pattern(pattern, subject="branchtag_regex")
@@ -87,6 +88,12 @@ def git_url(service: Service, config: Mapping[str, Any]) -> str:
         return source
     host = urlsplit(home(service, config)).hostname
     return f"git@{host}:{source}.git"
+
+
+def places_of(service: Service) -> tuple[str, ...]:
+    """The keys of a configuration that say where a trigger's auth_token is sent."""
+    places = ("git_url", "base_url", "api_url")
+    return (*places, "build_source") if service == "custom-git" else places
 
 
 def home(service: Service, config: Mapping[str, Any]) -> str:
@@ -128,7 +135,7 @@ def tags_for(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[str
     if parsed:
         kind, name = parsed
         if config.get("default_tag_from_ref", True):
-            tags[escape_tag(name.partition("/")[2] if kind == "remotes" else name)] = None
+            tags[escape_tag(name.partition("/")[2] or name if kind == "remotes" else name)] = None
         is_default = kind == "heads" and name == metadata.get("default_branch")
         if is_default and config.get("latest_for_default_branch", True):
             tags["latest"] = None
@@ -178,6 +185,10 @@ def _check_source(service: Service, source: str) -> None:
 
 
 def _check_base(key: str, url: str) -> None:
-    parts = urlsplit(url)
+    expected = Invalid(f"{key}: expected an address such as https://git.example.com")
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise expected from exc
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
-        raise Invalid(f"{key}: expected an address such as https://git.example.com")
+        raise expected

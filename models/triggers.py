@@ -18,13 +18,13 @@ from sqlalchemy.orm import joinedload
 
 from models import audit, builds
 from models.access import Identity
-from models.errors import Conflict, Invalid, NotFound
+from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.forges.custom import check_sha
 from models.session import Session
 from models.tables import Build, Repository, Trigger
 from models.tables.jobs import JobResult
 from models.tables.triggers import DisabledReason, Service
-from models.trigger_config import checked, git_url, tags_for
+from models.trigger_config import checked, git_url, places_of, tags_for
 from models.vault import new_token
 
 MOST_TRIGGERS = 100
@@ -118,7 +118,7 @@ def check_activation(
 ) -> dict[str, Any]:
     """The whole configuration that the trigger would get; Invalid if it does not do, or the trigger is active.
 
-    Forbidden, NotFound: the robot, as in `builds.start_build`.
+    Forbidden: somebody else's auth_token would go elsewhere. It and NotFound: the robot, as in `builds.start_build`.
     """
     if trigger.active:
         raise Invalid(NOT_SUFFICIENT)
@@ -126,9 +126,18 @@ def check_activation(
     if not whole.get("build_source"):
         raise Invalid(f"{NOT_SUFFICIENT} build_source: this field is required")
     git_url(trigger.service, whole)  # Invalid if the forge's place is not known
+    _refuse_elsewhere(trigger, whole, actor)
     if pull_robot:
         builds.usable_robot(session, pull_robot, actor)
     return whole
+
+
+def _refuse_elsewhere(trigger: Trigger, whole: Mapping[str, Any], actor: Identity) -> None:
+    """Send somebody's auth_token to no place that another administrator names."""
+    if trigger.encrypted_auth_token is None or trigger.created_by == actor.name:
+        return
+    if changed := [key for key in places_of(trigger.service) if whole.get(key) != trigger.config.get(key)]:
+        raise Forbidden(f"{changed[0]}: only who gave the auth_token may send it to another place")
 
 
 def activate_trigger(

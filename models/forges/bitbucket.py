@@ -2,6 +2,14 @@
 
 from models.forges.push import Commit, Forge, Ignored, Json, Person, Push, check, refuse_skipped, signed_by_hmac
 
+_LINKS = {"type": ["object", "null"], "additionalProperties": {"type": ["object", "array", "null"]}}
+_USER = {
+    "type": ["object", "null"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("nickname", "username", "display_name")},
+        "links": _LINKS,
+    },
+}
 SCHEMA: Json = {
     "type": "object",
     "required": ["push", "repository"],
@@ -28,6 +36,8 @@ SCHEMA: Json = {
                                             "hash": {"type": "string", "pattern": "^[0-9a-f]{7,64}$"},
                                             "message": {"type": "string"},
                                             "date": {"type": "string"},
+                                            "links": _LINKS,
+                                            "author": {"type": ["object", "null"], "properties": {"user": _USER}},
                                         },
                                     },
                                 },
@@ -79,7 +89,8 @@ def _commit(target: Json) -> Commit | None:
 
 
 def _link(links: Json, name: str) -> str | None:
-    found = (links.get(name) or {}).get("href")
+    link = links.get(name)
+    found = link.get("href") if isinstance(link, dict) else None
     return found if isinstance(found, str) else None
 
 

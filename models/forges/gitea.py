@@ -14,25 +14,22 @@ from models.forges.push import (
 )
 
 _PERSON = {"type": ["object", "null"], "properties": {"username": {"type": "string"}, "name": {"type": "string"}}}
+_COMMIT = {
+    "id": {"type": "string"},
+    "message": {"type": "string"},
+    "url": {"type": "string"},
+    "timestamp": {"type": "string"},
+    "author": _PERSON,
+    "committer": _PERSON,
+}
 SCHEMA: Json = {
     "type": "object",
     "required": ["ref", "after", "repository"],
     "properties": {
         "ref": {"type": "string"},
         "after": {"type": "string", "pattern": "^[0-9a-f]{40,64}$"},
-        "commits": {"type": ["array", "null"], "items": {"type": "object"}},
-        "head_commit": {
-            "type": ["object", "null"],
-            "required": ["id", "message"],
-            "properties": {
-                "id": {"type": "string"},
-                "message": {"type": "string"},
-                "url": {"type": "string"},
-                "timestamp": {"type": "string"},
-                "author": _PERSON,
-                "committer": _PERSON,
-            },
-        },
+        "commits": {"type": ["array", "null"], "items": {"type": "object", "properties": _COMMIT}},
+        "head_commit": {"type": ["object", "null"], "required": ["id", "message"], "properties": _COMMIT},
         "repository": {
             "type": "object",
             "required": ["ssh_url"],
@@ -63,7 +60,7 @@ def read(event: str, payload: Json) -> Push:
 def _commit(payload: Json) -> Commit | None:
     commits = payload.get("commits") or []
     head = payload.get("head_commit") or next((each for each in commits if each.get("id") == payload["after"]), None)
-    if not head or not isinstance(head.get("message"), str):
+    if not head or "message" not in head:
         return None
     return Commit(
         head["message"],

@@ -10,7 +10,7 @@ SCHEMA: Json = {
     "properties": {
         "object_kind": {"type": "string"},
         "ref": {"type": "string"},
-        "checkout_sha": {"type": ["string", "null"]},
+        "checkout_sha": {"type": ["string", "null"], "pattern": "^[0-9a-f]{40,64}$"},
         "commits": {
             "type": "array",
             "items": {

@@ -13,6 +13,9 @@ from models.errors import Invalid
 Json = dict[str, Any]
 SHA = r"^([A-Fa-f0-9]{7,})$"
 REF = r"^refs/(heads|tags|remotes)/(.+)$"
+LONGEST_TEXT = 4096
+"""Characters that are kept of what a push tells beside commit and ref: every build and notification repeats them."""
+LONGEST_REF = 1024
 NO_COMMIT = re.compile(r"0{40,64}")
 _SKIP = re.compile(r"\[(skip build|build skip)\]", re.IGNORECASE)
 
@@ -31,7 +34,7 @@ class Person:
 
     def view(self) -> Json:
         told = {"username": self.username, "url": self.url, "avatar_url": self.avatar_url}
-        return {name: value for name, value in told.items() if value}
+        return {name: value[:LONGEST_TEXT] for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Commit:
     committer: Person | None = None
 
     def view(self) -> Json:
-        told: Json = {"message": self.message, "url": self.url, "date": self.date}
+        texts = {"message": self.message, "url": self.url, "date": self.date}
+        told: Json = {name: value[:LONGEST_TEXT] for name, value in texts.items() if value is not None}
         for role, person in (("author", self.author), ("committer", self.committer)):
             told[role] = person.view() if person else None
         return {name: value for name, value in told.items() if value is not None}
@@ -67,7 +71,7 @@ class Push:
             "commit": self.commit,
             "ref": self.ref,
             "git_url": git_url,
-            "default_branch": self.default_branch,
+            "default_branch": self.default_branch and self.default_branch[:LONGEST_TEXT],
         }
         if self.info:
             told["commit_info"] = self.info.view() | {"short_sha": self.commit[:7]}

@@ -77,7 +77,8 @@ def unknown(run: Run, paths: list[str]) -> list[str]:
     with run.database.read() as session:
         known = {
             path
-            for table in (Blob, Upload, Garbage)
+            # In the order in which a path goes from one to the other, or it might be missed on its way.
+            for table in (Upload, Blob, Garbage)
             for path in session.scalars(select(table.path).where(table.path.in_(paths)))
         }
     return [path for path in paths if path not in known]

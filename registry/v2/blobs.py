@@ -91,6 +91,9 @@ def _wanted(blob: StoredBlob) -> tuple[int, int]:
         return 0, blob.size
     if "If-Range" in request.headers and request.if_range.etag != blob.digest:
         return 0, blob.size
+    start, _ = wanted.ranges[0]
+    if blob.size and start < -blob.size:
+        return 0, blob.size
     found = wanted.range_for_length(blob.size)
     if found is None:
         raise RangeUnsatisfiable({"size": blob.size}, headers={"Content-Range": f"bytes */{blob.size}"})

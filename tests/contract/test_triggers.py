@@ -114,6 +114,9 @@ def test_bad_starts(api: Api, body: Any, detail: str) -> None:
             "dockerfile_path: expected a path inside",
         ),
         ("custom-git", {"build_source": "git@x:a", "tag_templates": "x"}, "tag_templates: 'x' is not of type 'array'"),
+        ("custom-git", {"build_source": "git@x:a", "subdir": "../x"}, "subdir: expected a path inside"),
+        ("custom-git", {"build_source": "git@x:a", "subdir": 5}, "subdir: 5 is not of type"),
+        ("gitea", {"build_source": "a/b", "base_url": "https://[x"}, "base_url: expected an address"),
         ("github", {"build_source": "not-a-slug"}, "build_source: expected the repository's path"),
         ("gitea", {"build_source": "owner/name"}, "base_url: a trigger of gitea needs"),
     ],
@@ -124,6 +127,29 @@ def test_configurations_that_do_not_do(api: Api, service: str, config: Any, deta
     assert answer.status == 400
     assert detail in answer.body["detail"]
     assert api.get(f"{TRIGGERS}{made}", by="owner").body["is_active"] is False
+
+
+@pytest.mark.parametrize(
+    ("service", "given", "changed"),
+    [
+        ("custom-git", {"build_source": GIT}, {"build_source": "https://evil.example.com/a"}),
+        (
+            "gitea",
+            {"build_source": "a/b", "base_url": "https://git.example.com"},
+            {"git_url": "https://evil.example.com/a"},
+        ),
+        ("github", {}, {"build_source": "a/b", "api_url": "https://evil.example.com"}),
+        ("github", {}, {"build_source": "a/b", "base_url": "https://evil.example.com"}),
+    ],
+)
+def test_an_auth_token_goes_nowhere_that_another_administrator_names(
+    api: Api, service: str, given: Any, changed: Any
+) -> None:
+    made = create(api, service, config=given, auth_token="secret-of-owner")
+    api.put("/repository/acme/app/permissions/user/writer", {"role": "admin"}, by="owner")
+    answer = api.post(f"{TRIGGERS}{made}/activate", {"config": changed}, by="writer")
+    assert answer.status == 403, answer.text
+    assert "auth_token" in answer.body["detail"]
 
 
 def test_what_does_not_exist(api: Api) -> None:

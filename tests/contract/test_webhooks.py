@@ -100,6 +100,13 @@ def test_bad_payloads_name_the_field_and_start_nothing(api: Api) -> None:
         (PAYLOAD | {"commit": "xyz"}, "commit: 'xyz' does not match"),
         (PAYLOAD | {"ref": "main"}, "ref: 'main' does not match"),
         ({"commit": SHA}, "payload: 'ref' is a required property"),
+        (b"payload=", "The payload is not valid JSON"),
+        (json.dumps(PAYLOAD).encode("utf-16"), "The payload is not valid JSON"),
+        (json.dumps(PAYLOAD | {"ref": "refs/heads/\ud800"}).encode(), "payload: expected whole characters"),
+        (json.dumps(PAYLOAD | {"ref": "refs/heads/a\0b"}).encode(), "payload: the NUL character"),
+        (PAYLOAD | {"ref": "refs/heads/" + "a" * 1024}, "ref: expected refs/heads/"),
+        (GITLAB | {"checkout_sha": "--all"}, "checkout_sha: '--all' does not match"),
+        (GITEA | {"commits": [{"id": SHA, "message": "m", "url": 5}]}, "commits.0.url: 5 is not of type"),
     ):
         answer = deliver(api, trigger, payload, token=token)
         assert answer.status == 400
@@ -133,6 +140,24 @@ def test_each_forge_is_understood_and_its_signature_checked(api: Api, service: s
     assert build["trigger_metadata"]["git_url"] == (GIT if service == "custom-git" else "git@git.example.com:a/b.git")
     assert build["trigger_metadata"]["commit_info"]["message"] == "m"
     assert build["tags"] == ["main", "latest"]
+
+
+def test_what_a_push_tells_is_kept_in_part_and_may_speak_of_escapes(api: Api) -> None:
+    trigger = active(api)
+    told = {"url": "u" * 9000, "message": "Strip \\u0000 from names. " + "x" * 9000, "date": "d"}
+    deliver(api, trigger, PAYLOAD | {"commit_info": told}, token=write_token(trigger))
+    (build,) = builds_of(api, trigger)
+    kept = build["trigger_metadata"]["commit_info"]
+    assert (kept["message"], kept["url"]) == (told["message"][:4096], "u" * 4096)
+
+
+def test_a_bitbucket_author_of_another_form_is_named(api: Api) -> None:
+    trigger = active(api)
+    change = {"type": "branch", "name": "main", "target": {"hash": SHA, "message": "m", "author": {"user": {}}}}
+    for links, status in (({"html": {"href": "https://x"}}, 200), ({"html": "x"}, 400), (None, 200)):
+        change["target"]["author"]["user"] = {"nickname": "ada", "links": links}  # type: ignore[index]
+        payload = BITBUCKET | {"push": {"changes": [{"new": change}]}}
+        assert deliver(api, trigger, payload, token=write_token(trigger)).status == status
 
 
 def test_forges_pings_and_deletions_are_answered_and_start_nothing(api: Api) -> None:

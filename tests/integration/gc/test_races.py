@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, event, select, text
 
 from models.errors import QuotaExceeded
 from models.quota_audit import audit_usage, repair_usage
@@ -19,6 +19,7 @@ from models.tables import Blob, Manifest, ManifestBlob, Organization, Quota, Rep
 from registry.blobs import link_blob
 from registry.collection.blobs import collect_blobs, collect_links, remove_links
 from registry.collection.manifests import collect_manifests, remove_manifests
+from registry.collection.rounds import unknown
 from registry.collection.run import Run
 from registry.collection.terms import Terms
 from registry.errors import ManifestBlobUnknown
@@ -28,6 +29,7 @@ from registry.manifest_format import OCI_INDEX, OCI_MANIFEST
 from registry.manifests import parse_pushed, put_manifest, remove_manifest
 from registry.names import Digest
 from registry.repositories import writable
+from registry.uploads import Body, begin_upload, finish, receive
 from tests.factories.pusher import Pusher, age
 
 pytestmark = pytest.mark.parametrize("setup", ["postgresql-local"], indirect=True)
@@ -156,6 +158,18 @@ def test_collection_passes_over_a_blob_that_is_being_linked(pusher: Pusher) -> N
     assert pusher.has_blob(digest)
     collect_blobs(run(pusher))
     assert pusher.has_blob(digest)
+
+
+def test_bytes_that_become_a_blob_while_it_is_asked_who_knows_them_are_known(pusher: Pusher) -> None:
+    services, digest = pusher.services, Digest.of(b"layer")
+    upload = receive(services, begin_upload(services, pusher.repository_id()), Body(iter([b"layer"])))
+
+    @event.listens_for(services.database.engine, "after_cursor_execute", once=True)
+    def finish_after_the_first_look(*_: Any) -> None:
+        in_background(lambda: finish(services, upload, digest)).result(SOON_S)
+
+    assert unknown(run(pusher), [upload.path]) == []
+    assert pusher.has_blob(str(digest))
 
 
 def test_a_manifest_tagged_while_it_is_removed_is_there_afterwards(pusher: Pusher) -> None:

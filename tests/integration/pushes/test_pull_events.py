@@ -57,8 +57,26 @@ def test_what_a_killed_flush_left_is_taken_up_later(redis: Redis, database: Data
     assert redis.keys("*") == []
 
 
+def test_a_batch_that_nothing_can_take_holds_up_no_others(redis: Redis, database: Database) -> None:
+    poison = json.dumps({"kind": "pull_repo", "at": "nonsense", "ip": None, "performer": None})
+    redis.rpush(f"{pulls.MOVING}{time.time() - pulls.LEFT_S - 1:.0f}-old", poison)
+    note(redis, database, 3)
+    with pytest.raises(ValueError, match="nonsense"):
+        pulls.flush_pulls(redis, database)
+    assert written(database) == [0, 1, 2]
+
+
+def test_an_address_that_a_client_made_up_is_cut(redis: Redis, database: Database) -> None:
+    log = pulls.PullLog(redis, database)
+    log.note(Identity(name="a" * 600, ip="1" * 90), namespace_id=1, repository_id=1, detail={"number": 0})
+    log.close()
+    assert pulls.flush_pulls(redis, database) == 1
+    with database.read() as session:
+        assert session.execute(select(LogEntry.ip, LogEntry.performer)).one() == ("1" * 45, "a" * 511)
+
+
 def test_what_the_database_does_not_take_stays(redis: Redis, database: Database) -> None:
-    redis.rpush(pulls.KEY, json.dumps({"kind": "pull_repo", "at": "nonsense"}))
+    redis.rpush(pulls.KEY, json.dumps({"kind": "pull_repo", "at": "nonsense", "ip": None, "performer": None}))
     with pytest.raises(ValueError, match="nonsense"):
         pulls.flush_pulls(redis, database)
     assert len(redis.keys(f"{pulls.MOVING}*")) == 1

@@ -1,5 +1,6 @@
 """Templates that webhooks and triggers are filled from."""
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,13 @@ DATA = {
 )  # fmt: skip
 def test_paths_are_replaced_by_what_is_there(template: str, filled: Any) -> None:
     assert JsonTemplate.parse(template, subject="template").fill(DATA) == filled
+
+
+def test_everything_a_thousand_times_is_not_made() -> None:
+    template = JsonTemplate.parse(json.dumps(["${$}"] * 1000), subject="template")
+    assert len(template.fill(DATA)) == 1000
+    with pytest.raises(Invalid, match="might have more than"):
+        template.fill({"message": "x" * 20_000})
 
 
 @pytest.mark.parametrize("template", ["", "{", '"${}"', '"${a b}"', '"${a[}"', '"${a[x]}"', "[" * 100_000, '"${..}"'])

@@ -140,6 +140,7 @@ def test_a_mount_from_where_one_may_not_read_becomes_an_upload(registry: Registr
         ("bytes=9990-", 206, 9990, 9999),
         ("bytes=-5", 206, 9995, 9999),
         ("bytes=5-99999999", 206, 5, 9999),
+        ("bytes=-20000", 200, 0, 9999),
         ("bytes=0-1,5-6", 200, 0, 9999),
         ("lines=1-2", 200, 0, 9999),
         ("nonsense", 200, 0, 9999),
