@@ -7,7 +7,8 @@ documentation: GitHub REST 2022-11-28, GitLab v4, Bitbucket Cloud 2.0, Gitea v1 
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -74,7 +75,17 @@ class Forge:
     namespaces: Sequence[tuple[str, Callable[[Json], Namespace]]]
     sources: Callable[[str], str]
     source: Callable[[Json], Found]
-    per_page: str = "per_page=100"
+    per_page: str = "per_page"
+    most: int = 100
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """What is not of the form that the forge's documentation tells is the forge's mistake: Upstream."""
+    try:
+        yield
+    except (AttributeError, LookupError, StopIteration, TypeError) as exc:
+        raise Upstream("the forge: its answer is not of the form that was expected") from exc
 
 
 class ForgeApi:
@@ -88,17 +99,19 @@ class ForgeApi:
         self._slug = str(config.get("build_source", ""))
         self._deadline = time.monotonic() + _LONGEST_S
 
+    @_understood()
     def register(self, title: str, public_key: str, hook: Hook) -> Registered:
         """Give the forge the trigger's key and hook, in place of what an attempt before this one left there."""
         about = self._call("GET", self._repository())
+        branch, git_url = self._forge.default_branch(about), self._forge.git_url(about)
         key_id = hook_id = None
         try:
             key_id = self._put(self._forge.keys, "key", public_key, self._forge.key_body(title, public_key), "id")
             hook_id = self._put("hooks", None, hook.url, self._forge.hook_body(hook), self._forge.hook_id)
-        except (Invalid, Upstream):
+        except BaseException:
             self.unregister(Registered(hook_id, key_id))
             raise
-        return Registered(hook_id, key_id, self._forge.default_branch(about), self._forge.git_url(about))
+        return Registered(hook_id, key_id, branch, git_url)
 
     def unregister(self, made: Registered) -> None:
         """Take key and hook away; what is gone already is no error."""
@@ -106,6 +119,7 @@ class ForgeApi:
             if number is not None:
                 self._call("DELETE", f"{self._repository()}/{kind}/{quote(number, safe='')}", missing_ok=True)
 
+    @_understood()
     def namespaces(self) -> list[Namespace]:
         """The users and organizations whose repositories the credentials can see."""
         found: list[Namespace] = []
@@ -113,6 +127,7 @@ class ForgeApi:
             found += [read(each) for each in self._list(path)]
         return found
 
+    @_understood()
     def sources(self, namespace: str) -> list[Found]:
         """The repositories of a namespace."""
         listed = self._list(self._forge.sources(namespace))
@@ -134,12 +149,13 @@ class ForgeApi:
     def _list(self, path: str) -> list[Json]:
         """A list of the forge, or the one thing where it is one; the first pages of a long list."""
         found: list[Json] = []
+        most = self._forge.most
         for page in range(1, _PAGES + 1):
             mark = "&" if "?" in path else "?"
-            answer: Any = self._call("GET", f"{path}{mark}{self._forge.per_page}&page={page}")
+            answer: Any = self._call("GET", f"{path}{mark}{self._forge.per_page}={most}&page={page}")
             values = answer.get("values", [answer]) if isinstance(answer, dict) else answer
             found += values
-            if len(values) < 100:
+            if len(values) < most:
                 break
         return found
 
@@ -293,7 +309,8 @@ FORGES: Mapping[Service, Forge] = {
         namespaces=_HUB_NAMESPACES,
         sources=lambda namespace: "user/repos",
         source=_hub_source,
-        per_page="limit=100",
+        per_page="limit",
+        most=50,  # what its MAX_RESPONSE_ITEMS is by default: of more, it gives no more
     ),
     "gitlab": Forge(
         base=lambda config: f"{config['base_url']}/api/v4",
@@ -350,6 +367,6 @@ FORGES: Mapping[Service, Forge] = {
         ),
         sources=lambda namespace: f"repositories/{quote(namespace)}",
         source=_bitbucket_source,
-        per_page="pagelen=100",
+        per_page="pagelen",
     ),
 }

@@ -39,6 +39,8 @@ end
 return #batch
 """
 INTERVAL_S = 0.5
+_LONGEST = {"ip": 45, "performer": 511}
+"""Characters, as in the table."""
 MOST_KEPT = 200_000
 """Events kept in memory while neither Redis nor the database takes them; older ones are dropped, and that is logged."""
 
@@ -153,6 +155,5 @@ def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
     """The event as a row that fits: one that does not would keep all others of its batch out of the log, for ever."""
-    columns = LogEntry.__table__.c
-    fitting = {name: (event[name] or "")[: columns[name].type.length] or None for name in ("ip", "performer")}
+    fitting = {name: (event[name] or "")[:most] or None for name, most in _LONGEST.items()}
     return {**event, **fitting, "at": datetime.fromisoformat(event["at"])}

@@ -1,13 +1,12 @@
 """A git forge's REST API on loopback, worded as GitHub's, Gitea's, GitLab's or Bitbucket's; it has `ada/app` alone."""
 
 import json
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 Json = dict[str, Any]
 TOKEN = "forge-token"
@@ -22,13 +21,21 @@ _HUB = {
 }
 _DIALECTS: dict[str, Json] = {
     "github": {"prefix": "/api/v3", "authorization": f"Bearer {TOKEN}", "repository": "/repos/ada/app", "keys": "keys"},
-    "gitea": {"prefix": "/api/v1", "authorization": f"token {TOKEN}", "repository": "/repos/ada/app", "keys": "keys"},
+    "gitea": {
+        "prefix": "/api/v1",
+        "authorization": f"token {TOKEN}",
+        "repository": "/repos/ada/app",
+        "keys": "keys",
+        "per_page": "limit",
+        "most": 50,  # however many are asked for
+    },
     "gitlab": {"prefix": "/api/v4", "private-token": TOKEN, "repository": "/projects/ada/app", "keys": "deploy_keys"},
     "bitbucket": {
         "prefix": "/2.0",
         "authorization": f"Bearer {TOKEN}",
         "repository": "/repositories/ada/app",
         "keys": "deploy-keys",
+        "per_page": "pagelen",
     },
 }
 _FACTS: dict[str, Json] = {
@@ -85,7 +92,10 @@ _SECRET = {"authorization", "private-token"}
 
 
 class Forge:
-    """What the forge holds: `keys` and `hooks` as they were posted, by id. `refuse`: paths that are answered 422."""
+    """What the forge holds: `keys` and `hooks` as they were posted, by id. `refuse`: why hooks are answered 422.
+
+    `sources`: how many repositories it lists. `about`: what it tells of `ada/app`.
+    """
 
     def __init__(self, dialect: str) -> None:
         self.dialect = dialect
@@ -93,6 +103,8 @@ class Forge:
         self.keys: dict[str, Json] = {}
         self.hooks: dict[str, Json] = {}
         self.refuse: str | None = None
+        self.sources = 1
+        self.about: Any = _FACTS[dialect]
         self.port = 0
         self._last = 0
 
@@ -100,17 +112,19 @@ class Forge:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def answer(self, method: str, path: str, body: Json | None) -> tuple[int, Any]:
+    def answer(self, method: str, path: str, body: Json | None, asked: Mapping[str, str]) -> tuple[int, Any]:
         """The status and the JSON for a request below the API's prefix."""
         repository = self.words["repository"]
         if path in _NAMESPACES[self.dialect]:
             return 200, _NAMESPACES[self.dialect][path]
         if path == _SOURCES[self.dialect]:
-            return 200, self._page([_FACTS[self.dialect]])
+            most = min(int(asked[self.words.get("per_page", "per_page")]), self.words.get("most", 100))
+            start = most * (int(asked["page"]) - 1)
+            return 200, self._page([_FACTS[self.dialect]] * (min(self.sources, start + most) - start))
         if path == "/repositories/other":
             return 200, self._page([])
         if path == repository:
-            return 200, _FACTS[self.dialect]
+            return 200, self.about
         for kind, held in ((self.words["keys"], self.keys), ("hooks", self.hooks)):
             if path.startswith(f"{repository}/{kind}"):
                 return self._collection(method, path.removeprefix(f"{repository}/{kind}").strip("/"), held, body)
@@ -170,8 +184,10 @@ def _handler(held: Forge) -> type[BaseHTTPRequestHandler]:
         def _judge(self, body: Json | None) -> tuple[int, Any]:
             if any(self.headers.get(name) != held.words[name] for name in _SECRET & held.words.keys()):
                 return 401, {"message": "Bad credentials"}
-            path = unquote(re.sub(r"\?.*", "", self.path))
-            prefix = held.words["prefix"]
-            return held.answer(self.command, path.removeprefix(prefix), body) if path.startswith(prefix) else (404, {})
+            parts = urlsplit(self.path)
+            path, asked, prefix = unquote(parts.path), dict(parse_qsl(parts.query)), held.words["prefix"]
+            if not path.startswith(prefix):
+                return 404, {}
+            return held.answer(self.command, path.removeprefix(prefix), body, asked)
 
     return Handler

@@ -99,6 +99,20 @@ def test_namespaces_and_sources_come_from_the_forge(api: Api, held: Forge) -> No
     assert api.post(f"{url}/sources", {"namespace": "other"}, by="owner").body["sources"] == []
 
 
+def test_long_lists_are_read_page_by_page(api: Api, held: Forge) -> None:
+    url, _ = activated(api, held)
+    held.sources = 120
+    assert len(api.post(f"{url}/sources", {"namespace": "ada"}, by="owner").body["sources"]) == 120
+
+
+@pytest.mark.parametrize("about", [{}, [], "app"])
+def test_a_forge_that_answers_in_another_form_is_told_and_gets_no_hook(api: Api, held: Forge, about: object) -> None:
+    held.about = about
+    _, answer = activated(api, held)
+    assert (answer.status, answer.body["detail"]) == (503, "the forge: its answer is not of the form that was expected")
+    assert (held.keys, held.hooks) == ({}, {})
+
+
 def test_a_dead_forge_keeps_no_trigger(api: Api) -> None:
     with forge("gitea") as held:
         url, answer = activated(api, held)
