@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from models.access import Identity, LogDetail
-from models.brakes import PASSWORD, SPRAYING, Counted, count, refuse_while_waiting, release, site_of
+from models.brakes import PASSWORD, SPRAYING, Counted, count, in_turn, refuse_while_waiting, release, site_of
 from models.client_keys import looks_like_client_key, opens_client_key
 from models.errors import Unauthenticated, Unconfirmed
 from models.federation import is_robot_token, robot_of_token
@@ -153,12 +153,13 @@ def identify_user(
     with database.read() as session:
         slowed = refuse_while_waiting(session, tried, site)
         user = find_person(session, username)
-    # Checked in any case, so that the time it takes tells nothing.
-    right = verify_password(password, user.password_hash if user else None)
-    if user is None or not right or not user.enabled:
-        if count(database, tried):
-            count(database, site)
-        raise Unauthenticated("Invalid Username or Password")
+    with in_turn(database, slowed):
+        # Checked in any case, so that the time it takes tells nothing.
+        right = verify_password(password, user.password_hash if user else None)
+        if user is None or not right or not user.enabled:
+            if count(database, tried):
+                count(database, site)
+            raise Unauthenticated("Invalid Username or Password")
     if tried in slowed:
         with database.write() as session:
             release(session, tried)

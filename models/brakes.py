@@ -3,14 +3,19 @@
 What is counted is told apart by kind and by value: a name that was tried, an address that tries. Names are counted as
 they were given, and alike whether somebody has them or not. Rows are forgotten after a while without failures, and
 there are never more than MOST for long, so that trying many names costs us nothing but a small table.
+
+Who comes when a pause is over takes the next one with him, until it is known how his try went: of many who try at the
+same moment, one does.
 """
 
 import ipaddress
 import secrets
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from models.errors import TooMany
 from models.session import Database, Session
@@ -62,15 +67,25 @@ def site_of(ip: str | None) -> str:
     return str(address)
 
 
-def refuse_while_waiting(session: Session, *subjects: Counted) -> list[Counted]:
-    """Refuse (TooMany) what comes before its pause is over; else which of the subjects have failures."""
-    keys = {key: subject for subject in subjects for key in _keys(session, subject)}
-    rows = session.scalars(select(Brake).where(Brake.key.in_(keys), Brake.last_at > now() - FORGOTTEN_AFTER)).all()
-    for row in rows:
-        left = _seconds_left(row, keys[row.key].kind)
-        if left > 0:
-            raise TooMany("Too many attempts; wait a moment and try again", retry_after=int(left) + 1)
-    return [keys[row.key] for row in rows]
+def refuse_while_waiting(session: Session, *subjects: Counted) -> dict[Counted, int]:
+    """Refuse (TooMany) what comes before its pause is over; else how many failures those subjects have that have any."""
+    return {subject: row.failures for row, subject in _not_waiting(session, subjects)}
+
+
+@contextmanager
+def in_turn(database: Database, failures: Mapping[Counted, int]) -> Iterator[None]:
+    """A try, for subjects that have these failures: nobody else tries before it is over (TooMany), if there are pauses.
+
+    What it comes to is noted by `count` or `release`; a subject that has neither is as it was before.
+    """
+    paused = [subject for subject, number in failures.items() if number >= subject.kind.free]
+    taken = database.apply(lambda session: _take_turns(session, paused)) if paused else []
+    try:
+        yield
+    finally:
+        if taken:
+            with database.write() as session:
+                _give_back(session, taken)
 
 
 def count(database: Database, subject: Counted) -> bool:
@@ -78,28 +93,77 @@ def count(database: Database, subject: Counted) -> bool:
 
     def add(session: Session) -> bool:
         _forget_old_ones(session)
-        row = session.get(Brake, session.vault.fingerprint(_text(subject)), with_for_update=True)
-        if row is None:
-            session.add(Brake(key=session.vault.fingerprint(_text(subject)), failures=1, last_at=now()))
-            return True
-        row.failures += 1
-        row.last_at = now()
-        return False
+        return _add(session, subject)
 
     return database.apply(add)
 
 
 def slow_down(database: Database, *subjects: Counted) -> None:
     """Count something that costs us, whatever comes of it; TooMany if it comes too often."""
-    with database.read() as session:
+
+    def add(session: Session) -> None:
+        _forget_old_ones(session)
+        _not_waiting(session, subjects, lock=True)
+        for subject in subjects:
+            _add(session, subject)
+
+    with database.read() as session:  # so that who has to wait makes no writer wait
         refuse_while_waiting(session, *subjects)
-    for subject in subjects:
-        count(database, subject)
+    database.apply(add)
 
 
 def release(session: Session, subject: Counted) -> None:
     """Forget the failures: it went well, or starts anew."""
     session.execute(delete(Brake).where(Brake.key.in_(_keys(session, subject))))
+
+
+class _Turn(NamedTuple):
+    """A pause that begins before it is known whether it has to: `since` in place of `before`."""
+
+    key: str
+    before: datetime
+    since: datetime
+
+
+def _not_waiting(
+    session: Session, subjects: Collection[Counted], *, lock: bool = False
+) -> list[tuple[Brake, Counted]]:
+    """The rows of those that have failures; TooMany if the pause of any is not over."""
+    keys = {key: subject for subject in subjects for key in _keys(session, subject)}
+    query = select(Brake).where(Brake.key.in_(keys), Brake.last_at > now() - FORGOTTEN_AFTER).order_by(Brake.key)
+    rows = session.scalars(query.with_for_update() if lock else query).all()
+    for row in rows:
+        left = _seconds_left(row, keys[row.key].kind)
+        if left > 0:
+            raise TooMany("Too many attempts; wait a moment and try again", retry_after=int(left) + 1)
+    return [(row, keys[row.key]) for row in rows]
+
+
+def _take_turns(session: Session, subjects: Collection[Counted]) -> list[_Turn]:
+    turns, present = [], now()
+    for row, _ in _not_waiting(session, subjects, lock=True):
+        turns.append(_Turn(row.key, row.last_at, present))
+        row.last_at = present
+    return turns
+
+
+def _give_back(session: Session, turns: Collection[_Turn]) -> None:
+    """Undo what was taken, unless something was counted meanwhile."""
+    for turn in turns:
+        unchanged = (Brake.key == turn.key, Brake.last_at == turn.since)
+        session.execute(update(Brake).where(*unchanged).values(last_at=turn.before))
+
+
+def _add(session: Session, subject: Counted) -> bool:
+    """Note a failure; whether there was none."""
+    key = session.vault.fingerprint(_text(subject))
+    row = session.get(Brake, key, with_for_update=True)
+    if row is None:
+        session.add(Brake(key=key, failures=1, last_at=now()))
+        return True
+    row.failures += 1
+    row.last_at = now()
+    return False
 
 
 def _text(subject: Counted) -> str:

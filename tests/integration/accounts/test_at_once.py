@@ -2,26 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from config.settings import Settings
 from models import brakes, external_logins, recovery, registration
 from models.access import ANONYMOUS
-from models.authentication import Superusers
-from models.brakes import PASSWORD, Counted
+from models.authentication import Superusers, identify_user
+from models.brakes import MAILING, PASSWORD, Counted
 from models.codes import issue_code
-from models.errors import DomainError
+from models.errors import DomainError, Unauthenticated
 from models.external_logins import Person
 from models.migrate import upgrade
 from models.registration import NewAccount
 from models.session import Database
 from models.sessions import MOST_OF_ONE_USER, begin_session
 from models.tables import Brake, BrowserSession, ExternalLogin, OneTimeCode, User
+from models.tables.base import now
 from models.users import create_user, get_user
 from models.vault import Vault
 from tests.factories.database import empty
@@ -99,6 +101,30 @@ def test_every_failure_counts(database: Database) -> None:
     assert firsts.count(True) == 1
     with database.read() as session:
         assert session.scalars(select(Brake.failures)).one() == AT_ONCE
+
+
+def test_of_many_guesses_when_a_pause_is_over_one_is_looked_at(database: Database) -> None:
+    for _ in range(PASSWORD.free):
+        brakes.count(database, Counted(PASSWORD, "ann"))
+    with database.write() as session:
+        session.execute(update(Brake).values(last_at=now() - timedelta(seconds=5)))
+
+    def guess(_: int) -> str:
+        try:
+            identify_user(database, Superusers(), "ann", "wrong")
+        except Unauthenticated:
+            return "looked at"
+        return "let in"
+
+    assert list(filter(None, at_once(guess))) == ["looked at"]
+
+
+def test_of_many_mails_at_a_time_the_free_ones_are_sent(database: Database) -> None:
+    def ask(_: int) -> str:
+        brakes.slow_down(database, Counted(MAILING, "ann@example.com"))
+        return "sent"
+
+    assert at_once(ask).count("sent") == MAILING.free
 
 
 def test_a_code_is_used_once(database: Database, settings: Settings) -> None:

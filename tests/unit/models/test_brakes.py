@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from models import brakes
 from models.authentication import Superusers, identify_user
-from models.brakes import PASSWORD, Counted, count, refuse_while_waiting, site_of
+from models.brakes import PASSWORD, Counted, count, in_turn, refuse_while_waiting, site_of
 from models.errors import TooMany, Unauthenticated
 from models.session import Database
 from models.tables import Brake
@@ -72,6 +72,28 @@ def test_the_right_password_waits_too_and_then_clears_the_count(database: Databa
     later(database, 2)
     assert identify_user(database, SUPERUSERS, "ann", RIGHT).name == "ann"
     assert rows(database) == 1  # the address's
+
+
+def test_of_those_who_try_when_a_pause_is_over_one_does(database: Database) -> None:
+    name, site = Counted(PASSWORD, "ann"), Counted(brakes.SPRAYING, "192.0.2.1")
+    failures = {name: PASSWORD.free, site: brakes.SPRAYING.free}
+    for subject, number in failures.items():
+        for _ in range(number):
+            count(database, subject)
+    later(database, 2)
+    with database.read() as session:
+        seen_by_both = refuse_while_waiting(session, name, site)
+    assert seen_by_both == failures
+    with in_turn(database, seen_by_both):
+        for subject in failures:
+            with pytest.raises(TooMany), in_turn(database, {subject: failures[subject]}):
+                raise AssertionError("this must not run")
+    with in_turn(database, seen_by_both):  # nothing came of the first try: it is as if it had not been
+        count(database, name)
+    with database.read() as session:
+        assert refuse_while_waiting(session, site) == {site: brakes.SPRAYING.free}
+        with pytest.raises(TooMany):
+            refuse_while_waiting(session, name)
 
 
 def test_a_new_password_clears_the_count(database: Database) -> None:
