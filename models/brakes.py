@@ -68,7 +68,7 @@ def site_of(ip: str | None) -> str:
 
 
 def refuse_while_waiting(session: Session, *subjects: Counted) -> dict[Counted, int]:
-    """Refuse (TooMany) what comes before its pause is over; else how many failures those subjects have that have any."""
+    """Refuse (TooMany) what comes before its pause is over; else how many failures those have that have any."""
     return {subject: row.failures for row, subject in _not_waiting(session, subjects)}
 
 
@@ -103,9 +103,8 @@ def slow_down(database: Database, *subjects: Counted) -> None:
 
     def add(session: Session) -> None:
         _forget_old_ones(session)
-        _not_waiting(session, subjects, lock=True)
         for subject in subjects:
-            _add(session, subject)
+            _add(session, subject, refuse=True)
 
     with database.read() as session:  # so that who has to wait makes no writer wait
         refuse_while_waiting(session, *subjects)
@@ -125,17 +124,13 @@ class _Turn(NamedTuple):
     since: datetime
 
 
-def _not_waiting(
-    session: Session, subjects: Collection[Counted], *, lock: bool = False
-) -> list[tuple[Brake, Counted]]:
+def _not_waiting(session: Session, subjects: Collection[Counted], *, lock: bool = False) -> list[tuple[Brake, Counted]]:
     """The rows of those that have failures; TooMany if the pause of any is not over."""
     keys = {key: subject for subject in subjects for key in _keys(session, subject)}
     query = select(Brake).where(Brake.key.in_(keys), Brake.last_at > now() - FORGOTTEN_AFTER).order_by(Brake.key)
     rows = session.scalars(query.with_for_update() if lock else query).all()
     for row in rows:
-        left = _seconds_left(row, keys[row.key].kind)
-        if left > 0:
-            raise TooMany("Too many attempts; wait a moment and try again", retry_after=int(left) + 1)
+        _refuse_before_its_time(row, keys[row.key].kind)
     return [(row, keys[row.key]) for row in rows]
 
 
@@ -154,13 +149,15 @@ def _give_back(session: Session, turns: Collection[_Turn]) -> None:
         session.execute(update(Brake).where(*unchanged).values(last_at=turn.before))
 
 
-def _add(session: Session, subject: Counted) -> bool:
-    """Note a failure; whether there was none."""
+def _add(session: Session, subject: Counted, *, refuse: bool = False) -> bool:
+    """Note a failure; whether there was none. `refuse`: not before the pause is over (TooMany)."""
     key = session.vault.fingerprint(_text(subject))
     row = session.get(Brake, key, with_for_update=True)
     if row is None:
         session.add(Brake(key=key, failures=1, last_at=now()))
         return True
+    if refuse:
+        _refuse_before_its_time(row, subject.kind)
     row.failures += 1
     row.last_at = now()
     return False
@@ -174,11 +171,13 @@ def _keys(session: Session, subject: Counted) -> list[str]:
     return session.vault.fingerprints(_text(subject))
 
 
-def _seconds_left(row: Brake, kind: Kind) -> float:
+def _refuse_before_its_time(row: Brake, kind: Kind) -> None:
     if row.failures < kind.free:
-        return 0
+        return
     pause = min(2 ** min(row.failures - kind.free, 10), LONGEST_PAUSE_S)
-    return (row.last_at + timedelta(seconds=pause) - now()).total_seconds()
+    left = (row.last_at + timedelta(seconds=pause) - now()).total_seconds()
+    if left > 0:
+        raise TooMany("Too many attempts; wait a moment and try again", retry_after=int(left) + 1)
 
 
 def keep_newest(session: Session, most: int = MOST) -> None:

@@ -8,7 +8,7 @@ was under way when the policy came did not see it.
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import joinedload
 
 from models import audit
@@ -23,6 +23,8 @@ from models.tags import alive
 AT_A_TIME = 50
 """Repositories whose tags are looked at in one transaction."""
 CHUNK = 500
+MOST = 20
+"""Policies of one namespace or repository: a push asks each of them, and patterns can be slow."""
 SECOND_ROUND = timedelta(minutes=5)
 """After a change no push that did not see it can still be under way."""
 
@@ -62,9 +64,11 @@ def create_policy(
         tag_pattern_matches=matches,
     )
     _refuse_twin(session, namespace, repository, policy)
+    if session.scalars(select(func.count()).select_from(_of(namespace, repository).subquery())).one() >= MOST:
+        raise Conflict(f"there are {MOST} policies already, which is the most")
     session.add(policy)
     session.flush()
-    (repository or namespace).fixes_tags = True
+    _note_whether_any(session, namespace, repository)
     _record(session, "create_immutability_policy", namespace, repository, actor=actor, **_told(policy))
     mark_tags(session, policy, actor=actor)
     return policy
@@ -101,7 +105,7 @@ def remove_policy(
     """What it made immutable stays so. Quay operations delete…ImmutabilityPolicy."""
     session.delete(policy)
     session.flush()
-    (repository or namespace).fixes_tags = bool(session.scalar(select(_of(namespace, repository).exists())))
+    _note_whether_any(session, namespace, repository)
     _record(session, "delete_immutability_policy", namespace, repository, actor=actor, policy_uuid=policy.uuid)
 
 
@@ -168,6 +172,18 @@ def _next_repositories(policy: ImmutabilityPolicy) -> Select[Repository]:
 def _of(namespace: Account, repository: Repository | None) -> Select[ImmutabilityPolicy]:
     of_repository = ImmutabilityPolicy.repository_id == (repository.id if repository else None)
     return select(ImmutabilityPolicy).where(ImmutabilityPolicy.namespace_id == namespace.id, of_repository)
+
+
+def _note_whether_any(session: Session, namespace: Account, repository: Repository | None) -> None:
+    """Keep in the row of repository or namespace, which every push reads, whether there are policies.
+
+    Locked first: of two who make and remove one at the same moment, the later sees what the other has done.
+    """
+    owner = repository or namespace
+    table, mine = type(owner), type(owner).id == owner.id
+    session.execute(select(table.id).where(mine).with_for_update(key_share=True))
+    session.execute(update(table).where(mine).values(fixes_tags=_of(namespace, repository).exists()))
+    session.refresh(owner, ["fixes_tags"])
 
 
 def _refuse_twin(

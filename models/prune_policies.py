@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from config.units import parse_duration
 from models import audit
@@ -16,6 +16,8 @@ from models.tables.base import now
 from models.tables.policies import PruneMethod
 
 MOST_TAGS = 1_000_000
+MOST = 50
+"""Policies of one namespace or repository: each looks at every tag."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def create_policy(
     """Let tags end from now on as the configuration says. Invalid, Conflict. Quay operations create…AutoPrunePolicy."""
     policy = PrunePolicy(namespace_id=namespace.id, repository_id=repository.id if repository else None)
     _configure(session, policy, namespace, repository, config)
+    if session.scalars(select(func.count()).select_from(_of(namespace, repository).subquery())).one() >= MOST:
+        raise Conflict(f"there are {MOST} policies already, which is the most")
     session.add(policy)
     session.flush()
     _record(session, "create", policy, namespace, repository, actor=actor, **_told(policy))

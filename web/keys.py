@@ -13,10 +13,11 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from models import published_keys
+from models import brakes, published_keys
 from models.access import ANONYMOUS, Identity
+from models.brakes import ASKING, Counted
 from models.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, TooMany
-from models.published_keys import find_key, trusted_keys
+from models.published_keys import LONGEST_NAME, find_key, trusted_keys
 from models.session import Session
 from models.tables import PublishedKey
 from models.tables.base import now
@@ -34,6 +35,7 @@ def blueprint(services: Services) -> Blueprint:
     """All of it, below /keys."""
     server = _KeyServer(services)
     page = Blueprint("keys", __name__, url_prefix="/keys/services/<service>/keys")
+    page.before_request(_refuse_what_is_no_name)
     page.register_error_handler(DomainError, _refusal)
     page.add_url_rule("", view_func=server.list_keys)
     page.add_url_rule("/<kid>", view_func=server.get_key)
@@ -72,14 +74,17 @@ class _KeyServer:
         jwk = _jwk()
         expires_at = published_keys.moment_of(_seconds(request.args.get("expiration")))
         signer_kid = _signer()
-        with self._database.write() as session:
-            if signer_kid in (None, kid):
-                _check_signature(jwk, service, self._audience)
+        if signer_kid in (None, kid):
+            _check_signature(jwk, service, self._audience)
+            # Anybody may, and what waits for approval is limited in number.
+            brakes.slow_down(self._database, Counted(ASKING, brakes.site_of(request.remote_addr)))
+            with self._database.write() as session:
                 published_keys.submit_key(session, service, kid, jwk, expires_at=expires_at, actor=_actor())
-                return Response(status=202)
+            return Response(status=202)
+        with self._database.write() as session:
             signer = self._trusted(session, service, signer_kid)
             published_keys.replace_key(session, signer, kid, jwk, expires_at=expires_at, actor=_actor())
-            return Response(status=200)
+        return Response(status=200)
 
     def delete_key(self, service: str, kid: str) -> Response:
         """Forget a key, as itself or a trusted one of the service wishes."""
@@ -104,6 +109,13 @@ class _KeyServer:
         return signer
 
 
+def _refuse_what_is_no_name() -> None:
+    """Refuse (NotFound) names that no service and no key can have, nor the database look for."""
+    names = (request.view_args or {}).values()
+    if not all(name.isprintable() and len(name) <= LONGEST_NAME for name in names):
+        raise NotFound("There is no such key")
+
+
 def _actor() -> Identity:
     return ANONYMOUS.at(request.remote_addr)
 
@@ -111,6 +123,8 @@ def _actor() -> Identity:
 def _refusal(error: DomainError) -> Response:
     response = jsonify({"error": error.detail})
     response.status_code = _STATUS[type(error)]
+    if isinstance(error, TooMany) and error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

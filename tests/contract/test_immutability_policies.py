@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models.errors import TagImmutable
-from models.immutability_policies import AT_A_TIME, SECOND_ROUND, mark_due
+from models.immutability_policies import AT_A_TIME, MOST, SECOND_ROUND, mark_due
 from models.tables import ImmutabilityPolicy, Repository, Tag, User
 from models.tables.base import now
 from tests.contract.exchanges import PROBLEM, Exchange, play
@@ -165,6 +165,11 @@ def test_the_same_pattern_twice_is_refused(api: Api, at: str) -> None:
     elsewhere = next(place for place in PLACES if place != at)
     assert create(api, elsewhere).status == 201
     assert api.get(elsewhere + uuid, by="owner").status == 404
+
+
+def test_there_are_never_so_many_that_pushes_are_slow(api: Api, at: str) -> None:
+    assert {create(api, at, f"v{number}").status for number in range(MOST)} == {201}
+    assert create(api, at, "another").status == 400
 
 
 def test_only_administrators_see_and_set_policies(api: Api, at: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from models.prune_policies import MOST
 from tests.contract.exchanges import PROBLEM, Exchange, play
 from tests.factories.api import Answered, Api
 
@@ -107,6 +108,12 @@ def test_several_policies_count_but_none_twice(api: Api, at: str) -> None:
         if elsewhere != at:
             assert api.get(elsewhere + uuid, by="owner").status == 404
             assert create(api, elsewhere).status == 201
+
+
+def test_there_is_a_most(api: Api) -> None:
+    at = PLACES[0]
+    assert {create(api, at, NEWEST | {"value": number + 1}).status for number in range(MOST)} == {201}
+    assert create(api, at, AGE).status == 400
 
 
 def test_only_administrators_see_and_set_policies(api: Api) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from models.brakes import MAILING, PASSWORD, Counted
 from models.codes import issue_code
 from models.errors import DomainError, Unauthenticated
 from models.external_logins import Person
+from models.immutability_policies import create_policy, list_policies, remove_policy
 from models.migrate import upgrade
 from models.registration import NewAccount
 from models.session import Database
@@ -125,6 +126,30 @@ def test_of_many_mails_at_a_time_the_free_ones_are_sent(database: Database) -> N
         return "sent"
 
     assert at_once(ask).count("sent") == MAILING.free
+
+
+def test_a_policy_made_while_the_only_other_one_is_removed_has_effect(database: Database) -> None:
+    add_ann(database)
+    with database.write() as session:
+        create_policy(session, get_user(session, "ann"), None, "first", actor=ANONYMOUS)
+    loaded = Event()
+
+    def make_another() -> None:
+        with database.write() as session:
+            ann = get_user(session, "ann")
+            loaded.set()
+            create_policy(session, ann, None, "second", actor=ANONYMOUS)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            ann = get_user(session, "ann")
+            (policy,) = list_policies(session, ann)
+            remove_policy(session, ann, None, policy, actor=ANONYMOUS)
+            made = pool.submit(make_another)
+            loaded.wait()
+        made.result()
+    with database.read() as session:
+        assert get_user(session, "ann").fixes_tags
 
 
 def test_a_code_is_used_once(database: Database, settings: Settings) -> None:

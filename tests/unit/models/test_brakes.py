@@ -85,8 +85,8 @@ def test_of_those_who_try_when_a_pause_is_over_one_does(database: Database) -> N
         seen_by_both = refuse_while_waiting(session, name, site)
     assert seen_by_both == failures
     with in_turn(database, seen_by_both):
-        for subject in failures:
-            with pytest.raises(TooMany), in_turn(database, {subject: failures[subject]}):
+        for subject, number in failures.items():
+            with pytest.raises(TooMany), in_turn(database, {subject: number}):
                 raise AssertionError("this must not run")
     with in_turn(database, seen_by_both):  # nothing came of the first try: it is as if it had not been
         count(database, name)

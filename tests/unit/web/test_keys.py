@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from models import published_keys
 from models.access import Identity
+from models.brakes import ASKING
 from models.service_keys import create_service_key
 from models.session import Database
 from models.tables import LogEntry, PublishedKey
@@ -148,3 +149,16 @@ def test_the_registrys_own_keys_are_for_reading(client: FlaskClient, database: D
     path = f"/keys/services/drydock/keys/{kid}"
     assert client.delete(path, headers=signed(PAIR, kid, iss="drydock")).status_code in (400, 403)
     assert client.put(path, json=public(), headers=signed(PAIR, kid, iss="drydock")).status_code in (400, 409)
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "k" * 256])
+def test_what_is_no_name_is_not_looked_for(client: FlaskClient, name: str) -> None:
+    assert [status(client, name), status(client, "one", name)] == [404, 404]
+    assert client.get(f"/keys/services/{name}/keys").status_code == 404
+    assert put(client, name, public(), signed(PAIR, None)).status_code == 404
+
+
+def test_nobody_fills_the_list_of_those_who_wait(client: FlaskClient) -> None:
+    answers = [put(client, f"key{number}", public(), signed(PAIR, None)) for number in range(ASKING.free + 1)]
+    assert [answer.status_code for answer in answers] == [202] * ASKING.free + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
