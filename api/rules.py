@@ -156,6 +156,12 @@ def org_admin(session: Session, caller: Identity, orgname: str) -> Organization:
     return access.administered_organization(session, caller, orgname)
 
 
+@rule(scope="org:admin", gives="organization")
+def org_member(session: Session, caller: Identity, orgname: str) -> Organization:
+    """Members of the organization; the operation shows what its administrators alone may see to them."""
+    return access.member_organization(session, caller, orgname)
+
+
 @rule(gives="application")
 def application_shown(session: Session, caller: Identity, client_id: str) -> OAuthApplication:
     """Anybody who knows the application's id; the operation shows what an application says of itself."""

@@ -58,7 +58,10 @@ def change_organization(
     tag_expiration_s: int | None = None,
     actor: Identity,
 ) -> None:
-    """Change what is not None. Invalid: an address. Quay operation changeOrganizationDetails."""
+    """Change what is not None. Invalid: an address. Quay operation changeOrganizationDetails.
+
+    An empty `invoice_email_address`: invoices go to the organization's own address.
+    """
     if email is not None and email != organization.email:
         organization.email = check_email(email)
         audit.record(session, "org_change_email", actor=actor, namespace=organization, email=email)
@@ -66,13 +69,13 @@ def change_organization(
         organization.invoice_email = invoice_email
         audit.record(session, "org_change_invoicing", actor=actor, namespace=organization, invoice_email=invoice_email)
     if invoice_email_address is not None:
-        organization.invoice_email_address = check_email(invoice_email_address)
+        organization.invoice_email_address = check_email(invoice_email_address) if invoice_email_address else None
         audit.record(
             session,
             "org_change_invoicing",
             actor=actor,
             namespace=organization,
-            invoice_email_address=invoice_email_address,
+            invoice_email_address=organization.invoice_email_address,
         )
     if tag_expiration_s is not None and tag_expiration_s != organization.tag_expiration_s:
         organization.tag_expiration_s = tag_expiration_s

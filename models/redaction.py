@@ -1,8 +1,8 @@
-"""What logs do not tell of a request's path: the tokens that some of Quay's paths carry."""
+"""What logs do not tell of a request's path: tokens and codes that some of Quay's paths carry, and links of ours."""
 
 import re
 
-_SECRET = re.compile(r"^(/api/v1/repository/.+/tokens/)[^/]+(?=/?$)")
+_SECRET = re.compile(r"^(/api/v1/repository/.+/tokens/|/api/v1/teaminvite/|/exportedlogs/)[^/]+(?=/?$)")
 
 
 def redacted(path: str) -> str:

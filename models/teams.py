@@ -8,7 +8,7 @@ from sqlalchemy.orm import contains_eager
 
 from models import audit
 from models.access import Identity, find_account, is_robot_of_others
-from models.errors import Conflict, Invalid
+from models.errors import Conflict, Invalid, NotFound
 from models.names import check_namespace
 from models.organizations import keep_an_administrator
 from models.session import Session
@@ -132,13 +132,18 @@ def add_member(session: Session, team: Team, name: str, *, actor: Identity) -> A
 
 
 def remove_member(session: Session, team: Team, name: str, *, actor: Identity) -> None:
-    """Take the user or robot out of the team. Invalid: is not in it; Conflict: nobody would be administrator.
+    """Take the user or robot out of the team.
+
+    NotFound: there is none of that name; Invalid: is not in it; Conflict: nobody would be administrator.
 
     Quay operation deleteOrganizationTeamMember.
     """
     account = find_account(session, name)
     member = session.get(TeamMember, (team.id, account.id)) if account else None
     if member is None:
+        unknown = account is None or account.kind == "organization"
+        if unknown and not is_robot_of_others(name, team.organization):
+            raise NotFound("Not Found")
         raise Invalid(f"User {name} does not belong to team {team.name}")
     session.delete(member)
     if team.role == "admin":

@@ -31,9 +31,8 @@ def blueprint(services: Services) -> Blueprint:
     def create(orgname: str) -> Response:
         check_form(services)
         try:
-            with services.database.write() as session:
-                made = _create(services, session, orgname)
-                return leave(f"/organization/{orgname}/application/{made.client_id}")
+            made = services.database.apply(lambda session: _create(services, session, orgname))
+            return leave(f"/organization/{orgname}/application/{made.client_id}")
         except Invalid as exc:
             return _show_all(services, orgname, exc)
 

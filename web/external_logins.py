@@ -56,9 +56,11 @@ def _attach(services: Services, flow: Flow, person: Person, title: str) -> Respo
     caller = visitor(services)
     if caller.account_id is None or caller.account_id != flow.account_id:
         raise Forbidden("You are not signed in any more as the user who wanted to attach this login")
-    with services.database.write() as session:
-        user = signed_in_user(session, caller)
-        external_logins.attach(session, user, flow.service, person, actor=caller)
+
+    def attach(session: Session) -> None:
+        external_logins.attach(session, signed_in_user(session, caller), flow.service, person, actor=caller)
+
+    services.database.apply(attach)
     text = f"From now on you can sign in to the account {caller.name} by {title}."
     return page(services, "told.html", heading="Attached", text=text, target="/", button="To the front page")
 

@@ -25,8 +25,7 @@ def blueprint(services: Services) -> Blueprint:
     def create() -> Response:
         check_form(services)
         try:
-            with services.database.write() as session:
-                return leave(f"/organization/{_create(services, session)}")
+            return leave(f"/organization/{services.database.apply(lambda session: _create(services, session))}")
         except (Invalid, Conflict) as exc:
             return _show_all(services, exc)
 

@@ -20,7 +20,7 @@ from registry.session_cookie import CSRF_FIELD, CSRF_HEADER, check_csrf, cookie_
 TEMPLATES = Path(__file__).with_name("templates")
 _STYLE = (TEMPLATES / "style.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_OWN_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
+_OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")  # printable ASCII, but no backslash: fit for a header, too
 LONGEST_PATH = 4096
 QUAYS_CSRF_FIELD = "_csrf_token"
 

@@ -100,7 +100,7 @@ def _set_password(services: Services, code: str, password: str) -> Response:
 
 
 def _confirm(services: Services, code: str) -> Response:
-    with services.database.write() as session:
-        user = recovery.confirm(session, services.settings, code, ip=request.remote_addr)
+    ip = request.remote_addr
+    user = services.database.apply(lambda session: recovery.confirm(session, services.settings, code, ip=ip))
     text = f"{user.email} is now the confirmed e-mail address of the account {user.name}."
     return page(services, "told.html", heading="Confirmed", text=text, target="/signin", button="Sign in")

@@ -1,5 +1,7 @@
 """Pages to sign in and out, and the CSRF token for scripts."""
 
+from urllib.parse import parse_qs
+
 from flask import Blueprint, Response, jsonify, request
 
 from models import signin
@@ -7,6 +9,7 @@ from models.errors import Forbidden, TooMany, Unauthenticated
 from models.sessions import new_value
 from registry.services import Services
 from registry.session_cookie import cookie_header, csrf_token, read_cookie, removal_header
+from web import invitations
 from web.errors import STATUSES, answer_errors
 from web.page import TEMPLATES, browser, check_form, leave, own_path, page, visitor
 
@@ -87,6 +90,7 @@ def _sign_in(services: Services, target: str) -> Response:
             browser(services),
             username=username,
             password=password,
+            invite_code=_invite_code(target),
         )
     except (Unauthenticated, TooMany) as exc:
         response = _form(services, target, status=STATUSES[type(exc)][0], username=username, problem=exc.detail)
@@ -94,6 +98,12 @@ def _sign_in(services: Services, target: str) -> Response:
             response.headers["Retry-After"] = str(exc.retry_after)
         return response
     return leave(target, cookie_header(settings, cookie, lasting=True))
+
+
+def _invite_code(target: str) -> str | None:
+    """The code of the invitation that brought the person here: who has it reads the mail at the address invited."""
+    page_asked, _, query = target.partition("?")
+    return parse_qs(query).get("code", [None])[0] if page_asked == invitations.PATH else None
 
 
 def _sign_out(services: Services) -> Response:

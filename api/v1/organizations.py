@@ -32,7 +32,7 @@ class OrganizationUpdate(Body):
     name: str | None = Field(None, description="Accepted if it is the name that the organization has")
     email: Address | None = Field(None, description="An address for questions about the organization")
     invoice_email: bool | None = Field(None, description="Whether invoices are sent by e-mail")
-    invoice_email_address: Address | None = Field(None, description="Where invoices are sent")
+    invoice_email_address: Address | None = Field(None, description="Where invoices are sent; null: to `email`")
     tag_expiration_s: int | None = Field(
         None, ge=0, description="For how many seconds a deleted tag can be restored; one of TAG_EXPIRATION_OPTIONS"
     )
@@ -112,7 +112,9 @@ class SingleOrganization(Resource):
             organization,
             email=body.email,
             invoice_email=body.invoice_email,
-            invoice_email_address=body.invoice_email_address,
+            invoice_email_address=(
+                body.invoice_email_address or "" if "invoice_email_address" in body.model_fields_set else None
+            ),
             tag_expiration_s=self.checked(body.tag_expiration_s),
             actor=self.caller,
         )

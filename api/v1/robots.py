@@ -5,9 +5,10 @@ from typing import Any
 from pydantic import Field
 
 from api.endpoint import Body, Query, Resource, Section, View, operation
-from api.rules import org_admin, user_admin
+from api.rules import org_admin, org_member, user_admin
 from api.v1.views import AvatarView, Moment, Sparse, avatar_of_team
 from models import robots
+from models.access import administers
 from models.tables import Account, Organization, Robot, User
 
 section = Section("robot", __doc__)
@@ -162,9 +163,11 @@ class RegenerateUserRobot(_Robots):
 
 @section.at("/organization/<orgname>/robots")
 class OrganizationRobots(_Robots):
-    @operation("getOrgRobots", allow=org_admin)
+    @operation("getOrgRobots", allow=org_member)
     def get(self, organization: Organization, query: RobotsQuery) -> RobotsView:
-        """List the organization's robots."""
+        """List the organization's robots; tokens and permissions are for its administrators."""
+        if not administers(self.session, self.caller, organization):
+            query = query.model_copy(update={"token": False, "permissions": False})
         return self.list_of(organization, query)
 
 

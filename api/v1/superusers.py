@@ -120,7 +120,13 @@ class InstallationUser(_Users):
 
     @operation("changeInstallUser", allow=fresh(superuser_over_user))
     def put(self, user: User, body: UserChange) -> InstallUser:
-        """Updates information about the specified user."""
+        """Updates information about the specified user.
+
+        What a superuser signs in by is changed by that superuser alone; a colleague may be disabled, though.
+        """
+        is_superuser = self.services.superusers.identify(user).superuser
+        if is_superuser and not (body.email is None and body.password is None):
+            raise Invalid("Cannot update a superuser")
         users.change_user(
             self.session,
             user,

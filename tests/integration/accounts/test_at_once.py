@@ -8,6 +8,7 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select, update
 
 from config.settings import Settings
@@ -27,8 +28,11 @@ from models.tables import Brake, BrowserSession, ExternalLogin, OneTimeCode, Use
 from models.tables.base import now
 from models.users import create_user, get_user
 from models.vault import Vault
+from tests.factories.api import make_services
+from tests.factories.browser import Browser
 from tests.factories.database import empty
 from tests.services.postgres import Postgres
+from web import organizations
 
 AT_ONCE = 8
 ANN = Person("subject-of-ann", "ann", "ann@example.com", email_verified=True)
@@ -150,6 +154,21 @@ def test_a_policy_made_while_the_only_other_one_is_removed_has_effect(database: 
         made.result()
     with database.read() as session:
         assert get_user(session, "ann").fixes_tags
+
+
+def test_a_form_sent_twice_makes_one_organization(database: Database, tmp_path: Path) -> None:
+    add_ann(database)
+    services = make_services(database, tmp_path)
+    app = Flask("tests")
+    app.register_blueprint(organizations.blueprint(services))
+
+    def send(_: int) -> int:
+        browser = Browser(app)
+        browser.enter(services, "ann")
+        browser.get("/organizations")
+        return browser.submit("/organizations", name="acme").status_code
+
+    assert sorted(at_once(send)) == [303] + [409] * (AT_ONCE - 1)
 
 
 def test_a_code_is_used_once(database: Database, settings: Settings) -> None:

@@ -46,6 +46,7 @@ ADMITTED = {
     "superuser_over_namespace": {"root", "almighty"},
     "superuser_over_organization": {"root", "almighty"},
     "superuser_over_user": {"root", "almighty"},
+    "org_member": ADMINS | {"member", "creator"},
     "org_quota": ADMINS | {"root", "member", "creator"},
     "org_quota_admin": {"root", "almighty"},
 }

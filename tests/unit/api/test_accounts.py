@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from models.access import Identity
+from tests.factories.accounts import make_user
 from tests.factories.api import Api
 from tests.factories.world import make_world
 
@@ -78,6 +79,14 @@ def test_members_see_their_own_team_only(api: Api) -> None:
     assert api.get("/organization/acme/team/none/members", by="owner").status == 404
 
 
+def test_invoices_go_to_the_organizations_own_address_again(api: Api) -> None:
+    def address(change: dict[str, str | None]) -> object:
+        return api.put("/organization/acme", change, by="owner").body["invoice_email_address"]
+
+    assert address({"invoice_email_address": "money@example.com"}) == address({}) == "money@example.com"
+    assert address({"invoice_email_address": None}) is None
+
+
 def test_robots_are_listed_with_or_without_what_opens_doors(api: Api) -> None:
     robots = api.get("/organization/acme/robots", by="owner").body["robots"]
     assert [len(robot["token"]) for robot in robots] == [64, 64]
@@ -85,6 +94,8 @@ def test_robots_are_listed_with_or_without_what_opens_doors(api: Api) -> None:
     robots = api.get("/organization/acme/robots?token=false&permissions=true&limit=1", by="owner").body["robots"]
     assert [(robot["name"], robot["repositories"], robot["teams"]) for robot in robots] == [("acme+robot", ["app"], [])]
     assert "token" not in robots[0]
+    (seen, _) = api.get("/organization/acme/robots?token=true&permissions=true", by="member").body["robots"]
+    assert (seen["name"], seen.keys() & {"token", "repositories", "teams"}) == ("acme+robot", set())
 
 
 def test_regenerating_changes_the_token(api: Api) -> None:
@@ -117,6 +128,17 @@ def test_a_disabled_user_is_out_at_once(api: Api) -> None:
     assert api.get("/user/", by="stranger").status == 200
     assert api.put("/superuser/users/stranger", {"enabled": False}, by="root").body["enabled"] is False
     assert api.get("/user/", by="stranger").status == 401
+
+
+@pytest.mark.parametrize("change", [{"password": "a new password"}, {"email": "mine@example.com"}])
+def test_what_a_superuser_signs_in_by_is_not_changed_by_a_token_or_a_colleague(
+    api: Api, change: dict[str, str]
+) -> None:
+    assert api.put("/superuser/users/root", change, by="root", scopes="super:user").status == 400
+    with api.database.write() as session:
+        make_user(session, "colleague", superuser=True)
+    assert api.put("/superuser/users/colleague", change | {"enabled": False}, by="root").status == 400
+    assert api.put("/superuser/users/colleague", {"enabled": False}, by="root").body["enabled"] is False
 
 
 def test_superusers_are_not_deleted_and_users_are_paged(api: Api) -> None:

@@ -82,6 +82,8 @@ def test_a_path_cannot_break_the_line_or_fill_the_disk(log: logging.Logger, caps
 def test_a_token_in_a_path_is_not_told(log: logging.Logger, capsys: Capture) -> None:
     assert access(capsys, PATH_INFO="/api/v1/repository/a/tokens/tokens/SECRET")["path"].endswith("/tokens/tokens/***")
     assert access(capsys, PATH_INFO="/v2/a/tokens/b")["path"] == "/v2/a/tokens/b"
+    assert access(capsys, PATH_INFO="/exportedlogs/SECRET")["path"] == "/exportedlogs/***"
+    assert access(capsys, PATH_INFO="/api/v1/teaminvite/SECRET")["path"] == "/api/v1/teaminvite/***"
 
 
 def test_bytes_are_those_that_left_the_server(log: logging.Logger, capsys: Capture) -> None:

@@ -8,9 +8,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from models.access import get_organization
-from models.invitations import add_or_invite
+from models.invitations import add_or_invite, invite_address
 from models.session import Database
 from models.tables import Invitation, Team, TeamMember, User, UserNotification
+from models.users import get_user
+from models.vault import new_token
 from registry.services import Services
 from tests.factories.api import make_services
 from tests.factories.browser import PASSWORD, Browser, make_person
@@ -65,6 +67,26 @@ def test_a_guest_signs_in_is_asked_and_joins(browser: Browser, database: Databas
     assert "<strong>acme</strong>" in browser.submit("/confirminvite", code=code, answer="join").text
     assert teams_of_ann(database) == ["members"]
     assert browser.get(path).status_code == 400
+
+
+def test_the_code_of_the_mail_confirms_the_address_at_the_sign_in(
+    browser: Browser, database: Database, services: Services
+) -> None:
+    with database.write() as session:
+        owner = make_world(session)["owner"]
+    make_person(database, "ann")
+    with database.write() as session:
+        get_user(session, "ann").verified = False
+        team = session.scalars(select(Team).where(Team.name == "members")).one()
+        invite_address(session, services.settings, team, "ann@example.com", actor=owner)
+        code = new_token()
+        session.scalars(select(Invitation)).one().code_hash = session.vault.fingerprint(code)
+    path = f"/confirminvite?code={code}"
+    browser.get("/signin")
+    for elsewhere in ("/", f"/x?code={code}", "/confirminvite?code=x", "/confirminvite"):
+        assert browser.submit("/signin", username="ann", password=PASSWORD, next=elsewhere).status_code == 403
+    assert browser.submit("/signin", username="ann", password=PASSWORD, next=path).headers["Location"] == path
+    assert browser.get(path).status_code == 200
 
 
 def test_a_guest_declines(browser: Browser, database: Database, code: str) -> None:

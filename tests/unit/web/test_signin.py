@@ -105,7 +105,7 @@ def test_behind_tls_the_cookie_is_bound_to_this_host(database: Database, tmp_pat
 
 @pytest.mark.parametrize(
     "given",
-    [None, "", "x", "//evil", "/\\evil", "https://evil.example", "/a\nb", "/\t/evil", "/x\\y", "/" + "a" * 5000],
+    [None, "", "x", "//evil", "/\\evil", "https://evil.example", "/a\nb", "/\t/evil", "/x\\y", "/€", "/" + "a" * 5000],
 )
 def test_only_own_paths_are_gone_on_to(given: str | None) -> None:
     assert own_path(given) == "/"
