@@ -12,6 +12,7 @@ from buildworker.archive import Limits, unpack
 from buildworker.builder import Credentials, Engine, PullFailed, PushFailed, Registries
 from buildworker.dockerfile import Source, base_images, locate, step_count
 from buildworker.download import download
+from buildworker.failures import SourceFailed
 from buildworker.logs import BuildLog
 from buildworker.lookout import Lookout
 from buildworker.outbound import Outbound
@@ -32,10 +33,6 @@ PUSH_TRIES = 3
 PUSH_PAUSE_S = 1.0
 _ARCHIVE = "archive"
 _TREE = "tree"
-
-
-class SourceFailed(DomainError):
-    """The source could not be had from where it was said to be."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The build of an image, from the wake-up to the archived log."""
 
-import errno
 import logging
 import time
 from collections.abc import Callable
@@ -12,9 +11,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import OperationalError
 
 from buildworker import scratch
-from buildworker.attempt import LABEL, Attempt, SourceFailed, Work
-from buildworker.builder import BuildFailed, BuildTimeout, Engine, PullFailed, PushFailed
+from buildworker.attempt import LABEL, Attempt, Work
+from buildworker.builder import Engine
 from buildworker.engine import DockerEngine
+from buildworker.failures import Verdict, judge
 from buildworker.logs import KEPT_ARCHIVED_S, KEPT_LIVE_S, BuildLog, append_end, pack_live_log
 from buildworker.lookout import Lookout, Reason
 from buildworker.runtime import Runtime
@@ -25,7 +25,7 @@ from models import build_events, jobs, metrics
 from models.build_orders import Order, record_logs, record_result, take_order, unarchived, withdraw_token
 from models.buildlogs import archive_path, logs_key
 from models.builds import KIND, find_build
-from models.errors import DomainError, Invalid
+from models.errors import DomainError
 from models.jobs import Lease, Lost
 from models.session import Session
 from models.tables.base import now
@@ -44,12 +44,22 @@ _DATABASE_TRIES = 8
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended: for good, with a `result`; for a reason that may pass (`retry`); or because it had to."""
+    """How an attempt ended: well, with a `failure`, or for a `reason` because it had to."""
 
-    result: JobResult | None = None
-    error: str | None = None
-    retry: bool = False
+    failure: Verdict | None = None
     reason: Reason | None = None
+
+    @property
+    def result(self) -> JobResult:
+        """What the build's result is, if it is not tried again."""
+        if self.reason:
+            return "cancelled"
+        return self.failure.result if self.failure else "success"
+
+    @property
+    def error(self) -> str | None:
+        """What is told of the failure."""
+        return self.failure.error if self.failure else None
 
 
 def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = None) -> None:
@@ -97,25 +107,13 @@ def _carried_out(attempt: Attempt, work: Work) -> Outcome:
         attempt.carry_out()
     except Cancelled:
         return Outcome(reason=work.lookout.reason)
-    except DomainError as exc:
-        return _judged(exc, work.runtime.settings.BUILD_MAX_SECONDS)
     except Exception as exc:
-        if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            return Outcome(error="The build worker has no disk space left; free some in its data folder.", retry=True)
+        if verdict := judge(exc, work.runtime.settings.BUILD_MAX_SECONDS):
+            return Outcome(verdict)
         log.exception("build %s failed in a way that was not foreseen", work.lease.uuid)
-        return Outcome(error="Something unexpected happened in the build worker; its own log tells what.", retry=True)
-    return Outcome("success")
-
-
-def _judged(problem: DomainError, limit_s: int) -> Outcome:
-    """Whose fault it is: the user's ends the build, ours may pass."""
-    if isinstance(problem, BuildTimeout):
-        return Outcome("error", f"The build took longer than the {limit_s} seconds allowed (BUILD_MAX_SECONDS).")
-    if isinstance(problem, Invalid | SourceFailed | BuildFailed | PullFailed):
-        return Outcome("error", problem.detail)
-    if isinstance(problem, PushFailed):
-        return Outcome("internalerror", problem.detail)
-    return Outcome(error=problem.detail, retry=True)
+        said = "Something unexpected happened in the build worker; its own log tells what."
+        return Outcome(Verdict("infrastructure", said))
+    return Outcome()
 
 
 class _Conclusion:
@@ -136,7 +134,7 @@ class _Conclusion:
         if outcome.reason == "stopped":
             self._log.output("The worker is being stopped; the build goes back to the queue.")
             return self._release(timedelta(), refund=True)
-        if outcome.retry and not self._lease.is_last:
+        if outcome.failure and outcome.failure.retry and not self._lease.is_last:
             pause = RETRY_AFTER_S[min(self._lease.attempt, len(RETRY_AFTER_S)) - 1]
             self._log.error(outcome.error or "")
             self._log.output(
@@ -162,7 +160,8 @@ class _Conclusion:
         return _insist(release)
 
     def _finish(self, outcome: Outcome) -> JobResult | None:
-        result: JobResult = outcome.result or ("cancelled" if outcome.reason else "internalerror")
+        result = outcome.result
+        failure = outcome.failure.failure if outcome.failure else None
         if outcome.error:
             self._log.error(outcome.error)
         phase = "complete" if result == "success" else result
@@ -171,7 +170,7 @@ class _Conclusion:
 
         def finish() -> JobResult | None:
             with self._runtime.database.write() as session:
-                recorded = jobs.finish(session, self._lease, result, phase=phase, error=outcome.error)
+                recorded = jobs.finish(session, self._lease, result, phase=phase, error=outcome.error, failure=failure)
                 if recorded:  # or the token and the result are another worker's
                     digest = self._attempt.image_digest
                     record_result(session, self._lease.uuid, status=self._log.status, image_digest=digest)

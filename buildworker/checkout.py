@@ -9,7 +9,7 @@ from pathlib import Path
 from buildworker import git
 from buildworker.git import Git, GitFailed, Limits, Source
 from buildworker.outbound import Outbound
-from models.errors import Invalid
+from models.errors import Exceeded, Invalid
 
 _FULL = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
 # What servers say that give a commit only by a ref, or do not have it.
@@ -75,9 +75,9 @@ class _Fetch:
             if kind == "commit":
                 gitlinks[path] = name
         if self._entries_left < 0:
-            raise Invalid("build_source: the commit has more files than allowed")
+            raise Exceeded("build_source: the commit has more files than allowed")
         if self._bytes_left < 0:
-            raise Invalid(
+            raise Exceeded(
                 f"build_source: the commit's files are larger than the {self._limits.max_bytes} bytes allowed"
             )
         return gitlinks
@@ -90,7 +90,9 @@ class _Fetch:
                 continue
             self._submodules_left -= 1
             if depth >= _DEEPEST or self._submodules_left < 0:
-                raise Invalid(f"build_source: more than {_MOST_SUBMODULES} submodules, or {_DEEPEST} inside each other")
+                raise Exceeded(
+                    f"build_source: more than {_MOST_SUBMODULES} submodules, or {_DEEPEST} inside each other"
+                )
             try:
                 source = submodule_source(parent, url)
                 self.into(source, Wanted(gitlinks[path]), _inside(folder, path), depth=depth + 1)

@@ -1,4 +1,4 @@
-"""Where a wake-up leads: take the job, if it is still to be taken, and carry it out."""
+"""Where a wake-up leads: take a job, if there is still one to be taken, and carry it out."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from buildworker import builds, exports, owner, registry_size, runtime
 from buildworker.stop import Stop
-from models import jobs, log_exports
+from models import build_queue, jobs, log_exports
 from models import registry_size as registry_sizes
 from models.builds import KIND as BUILD
 from models.jobs import Lease
@@ -22,16 +22,26 @@ KINDS: Mapping[str, Callable[[runtime.Runtime, Lease, Stop], None]] = {
 """What carries out a job of each kind. `Stop`: the worker is to stop, and the job to be given back."""
 
 
-def run(job_uuid: str) -> None:
-    """Carry out the job. A wake-up for one that another worker has, or that has ended, is nothing to worry about.
+def run(queue: str) -> bool:
+    """Carry out the job whose turn it is in the queue, if there is one; whether there was.
 
     Called in a process of its own, whose SIGTERM gives the job back.
     """
     stop = Stop()
     stop.on(signal.SIGTERM)
     with runtime.opened(runtime.settings()) as opened:
-        if lease := take(opened, job_uuid, owner.name_of(os.getpid(), runtime.worker())):
+        lease = take_next(opened, queue, owner.name_of(os.getpid(), runtime.worker()))
+        if lease is not None:
             carry_out(opened, lease, stop)
+    return lease is not None
+
+
+def take_next(opened: runtime.Runtime, queue: str, name: str) -> Lease | None:
+    """Take the first job of the queue that may run, for the process of that name."""
+    if queue != build_queue.QUEUE:
+        raise ValueError(f"no process of its own is made for jobs of the queue {queue}")
+    with opened.database.write() as session:
+        return build_queue.claim_next(session, name, limit=opened.settings.BUILD_MAX_RUNNING_PER_NAMESPACE)
 
 
 def take(opened: runtime.Runtime, job_uuid: str, name: str) -> Lease | None:

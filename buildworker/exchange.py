@@ -12,7 +12,7 @@ from email.message import Message
 from typing import Self
 
 from config.units import format_size
-from models.errors import Invalid, Upstream
+from models.errors import Exceeded, Upstream
 
 PORTS = {"http": 80, "https": 443}
 _BLOCK = 64 * 1024
@@ -174,9 +174,9 @@ class Response:
     def _broken_off(self) -> Upstream:
         return Upstream(f"{self._where} broke the connection off before the file was complete")
 
-    def _too_large(self) -> Invalid:
+    def _too_large(self) -> Exceeded:
         limit = format_size(self._terms.max_bytes)
-        return Invalid(f"{self._terms.subject}: the file is larger than the limit of {limit} bytes")
+        return Exceeded(f"{self._terms.subject}: the file is larger than the limit of {limit} bytes")
 
 
 def _connect(target: Target, terms: Terms) -> socket.socket:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from buildworker.outbound import Outbound
 from buildworker.watch import CHECK_EVERY_S, Cancelled, never
-from models.errors import DomainError, Invalid, Upstream
+from models.errors import DomainError, Exceeded, Invalid, Upstream
 
 _PORTS = {"https": 443, "http": 80, "ssh": 22, "git": 9418}
 _SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9.-]+):(?!//)(.+)", re.DOTALL)
@@ -224,12 +224,12 @@ class Git:
             raise Upstream("build_source: fetching the repository took longer than the time allowed")
         self._check_output()
         if watched and _size(watched) > self._limits.max_bytes:
-            raise Invalid(f"build_source: the repository is larger than the {self._limits.max_bytes} bytes allowed")
+            raise Exceeded(f"build_source: the repository is larger than the {self._limits.max_bytes} bytes allowed")
 
     def _check_output(self) -> None:
         """A repository of a few bytes can name billions of files, and a server say as much as it likes."""
         if self._output.stat().st_size + self._errors.stat().st_size > _OUTPUT_LIMIT:
-            raise Invalid("build_source: the repository has too many files or refs")
+            raise Exceeded("build_source: the repository has too many files or refs")
 
 
 @contextmanager

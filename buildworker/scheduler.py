@@ -17,10 +17,11 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from buildworker import builds, exports, runtime
+from buildworker.queues import SHORT
 from buildworker.runtime import Runtime
 from buildworker.stop import Stop
 from config.settings import Settings
-from models import deliveries, inbound, jobs, log_exports, user_notifications
+from models import build_queue, deliveries, inbound, jobs, log_exports, user_notifications
 from models.activity import rank_repositories
 from models.expiry_notices import tell_expiring
 from models.log_counts import count_rested
@@ -100,9 +101,12 @@ class LostJobs:
 
 
 def wake_waiting(opened: Runtime) -> None:
-    """Send a wake-up for each job that waits and has none: it was lost, or the job had to wait before its next try."""
+    """Send a wake-up for each job that could run and has none: it was lost, or the job waited before its next try."""
     with opened.database.read() as session:
-        waiting = jobs.due(session, older_than=_UNHEARD_AFTER)
+        waiting = jobs.due(session, older_than=_UNHEARD_AFTER, queues=SHORT)
+        limit = opened.settings.BUILD_MAX_RUNNING_PER_NAMESPACE
+        begun = build_queue.startable(session, limit=limit, older_than=_UNHEARD_AFTER)
+    waiting += [(build_queue.QUEUE, uuid) for uuid in begun]
     wakeups = WakeUps(opened.redis)
     for queue in {queue for queue, _ in waiting}:
         there = set(wakeups.queue(queue).get_job_ids())

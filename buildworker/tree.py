@@ -16,7 +16,7 @@ from typing import Self
 
 from buildworker.watch import DeadlinePassed, Poll
 from config.units import format_size
-from models.errors import Invalid
+from models.errors import Exceeded, Invalid
 
 _MAX_NAME = 2048  # bytes; the engine puts the name behind its own path and has 4,096 for both
 _MAX_PARTS = 128  # what walks a tree later may call itself for each folder
@@ -50,19 +50,19 @@ class Meter:
         self.check()
         self.entries += 1
         if self.entries > self.limits.max_entries:
-            raise Invalid(f"the archive has more than the {self.limits.max_entries} files and folders allowed")
+            raise Exceeded(f"the archive has more than the {self.limits.max_entries} files and folders allowed")
 
     def add_bytes(self, count: int) -> None:
         self.check()
         self.bytes += count
         if self.bytes > self.limits.max_bytes:
-            raise Invalid(f"the archive unpacks to more than the limit of {format_size(self.limits.max_bytes)} bytes")
+            raise Exceeded(f"the archive unpacks to more than the limit of {format_size(self.limits.max_bytes)} bytes")
 
     def check(self) -> None:
         try:
             self._poll()
         except DeadlinePassed as error:
-            raise Invalid(f"unpacking the archive takes longer than {self.limits.max_seconds:g} seconds") from error
+            raise Exceeded(f"unpacking the archive takes longer than {self.limits.max_seconds:g} seconds") from error
 
 
 def shown(name: str) -> str:

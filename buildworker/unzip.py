@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from buildworker.tree import Limits, Tree, shown
-from models.errors import Invalid
+from models.errors import Exceeded, Invalid
 
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 0x1
@@ -111,5 +111,5 @@ class _Bounded(io.BufferedReader):
             raise Invalid("the zip archive's directory is too large")
         data = super().read(wanted)
         if data.count(b"PK\x01\x02") > self._max_entries:
-            raise Invalid(f"the archive has more than the {self._max_entries} files and folders allowed")
+            raise Exceeded(f"the archive has more than the {self._max_entries} files and folders allowed")
         return data

@@ -1,5 +1,6 @@
 """The process that waits for wake-ups and forks another for each job: an RQ worker that survives what may happen.
 
+After a job it looks for the next at once, without a wake-up, for as long as there is one that may run.
 Redis may be away at the start, or go away and come back; a job never notices. A job's process that dies is seen at
 once, and its job queued again.
 """
@@ -38,6 +39,8 @@ _LOOK_S = 1.0
 _RETRY_S = 1.0
 _COMPLAIN_EVERY_S = 60.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_CARRIED_OUT = 3
+"""What a job's process ends with when it had one to carry out."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -116,25 +119,32 @@ class _Worker(Worker):
         with suppress(RedisError):
             self.set_state(WorkerStatus.BUSY)
         self._state = WorkerStatus.BUSY
-        self.fork_work_horse(job, queue)
-        status = wait_for(self._horse_pid, self.asked_to_stop, self._beat)
-        if status:
-            self._after_death(job.id, self._horse_pid, status)
-        self._horse_pid = 0
+        while self._did_one(job, queue) and not self.asked_to_stop.is_set():
+            self._beat()
         self._state = WorkerStatus.IDLE
 
+    def _did_one(self, job: Job, queue: Queue) -> bool:
+        """Have the next job done, if one may run; whether there was one."""
+        self.fork_work_horse(job, queue)
+        status = wait_for(self._horse_pid, self.asked_to_stop, self._beat)
+        done = os.WIFEXITED(status) and os.WEXITSTATUS(status) == _CARRIED_OUT
+        if status and not done:
+            self._after_death(self._horse_pid, status)
+        self._horse_pid = 0
+        return done
+
     def main_work_horse(self, job: Job, queue: Queue) -> None:
-        """In the new process: run the job, whatever function the wake-up names, and end."""
+        """In the new process: run the queue's next job, whatever the wake-up names, and end."""
         self._is_horse = True
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the worker, which tells this process
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _die_with_parent()
         try:
-            entry.run(job.id)
+            done = entry.run(queue.name)
         except BaseException:
-            log.exception("job %s ended unexpectedly", job.id)
+            log.exception("a job ended unexpectedly")
             os._exit(1)
-        os._exit(0)
+        os._exit(_CARRIED_OUT if done else 0)
 
     def subscribe(self) -> None:
         """RQ's commands over Redis are not wanted: jobs are cancelled in the database."""
@@ -155,13 +165,17 @@ class _Worker(Worker):
         with suppress(RedisError):
             self.heartbeat()
 
-    def _after_death(self, uuid: str, pid: int, status: int) -> None:
-        log.error("the process of job %s was lost (wait status %d)", uuid, status)
+    def _after_death(self, pid: int, status: int) -> None:
+        log.error("the process %d of a job was lost (wait status %d)", pid, status)
+        name = owner.name_of(pid, runtime.worker())
         try:
             with runtime.opened(runtime.settings()) as opened:
-                _abandon(opened, uuid, owner.name_of(pid, runtime.worker()))
+                with opened.database.read() as session:
+                    held = [uuid for uuid, holder in jobs.owners(session).items() if holder == name]
+                for uuid in held:
+                    _abandon(opened, uuid, name)
         except (SQLAlchemyError, StorageError) as exc:
-            log.warning("job %s is queued again by the scheduler only, the database does not answer: %s", uuid, exc)
+            log.warning("its job is queued again by the scheduler only, the database does not answer: %s", exc)
 
 
 def wait_for(child: int, stop: Stop, beat: Callable[[], None]) -> int:

@@ -333,6 +333,11 @@ class BuildKeys(Group):
     DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT: Count | None = Field(
         default=None, description="Most builds that may wait or run in a namespace. Not set: no limit."
     )
+    BUILD_MAX_RUNNING_PER_NAMESPACE: Count | None = Field(
+        default=None,
+        description="Most builds that run at once in a namespace, unless a superuser has set another number for it. "
+        "Not set: as many as there are workers.",
+    )
     SUCCESSIVE_TRIGGER_FAILURE_DISABLE_THRESHOLD: CountOrNone = Field(
         default=100, description="A trigger is disabled after so many of its builds in a row have failed; 0: never."
     )

@@ -12,14 +12,13 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
-from models import audit, build_events, jobs
+from models import audit, build_events, build_queue, jobs
 from models.access import Identity, administers, find_namespace
 from models.errors import Invalid, NotFound, ReadOnly, TooMany
 from models.session import Session
 from models.tables import Account, Build, Job, Repository, Robot, Trigger
 
 KIND = "build"
-QUEUE = "builds"
 CANCELLABLE = frozenset({"waiting", "build-scheduled", "unpacking", "pulling", "building"})
 """Phases in which a build can be cancelled: before its image begins to appear in the registry."""
 LONGEST_PATH = 1024
@@ -170,7 +169,8 @@ def _queue(session: Session, repository: Repository, limit: int | None) -> Build
     if repository.state != "NORMAL":
         raise ReadOnly(f"repository {repository.path} is read-only")
     _check_room(session, repository.namespace, limit)
-    job = jobs.enqueue(session, kind=KIND, queue=QUEUE, namespace=repository.namespace)
+    priority = build_queue.priority_of(session, repository.namespace)
+    job = jobs.enqueue(session, kind=KIND, queue=build_queue.QUEUE, namespace=repository.namespace, priority=priority)
     return Build(uuid=job.uuid, job=job, repository=repository)
 
 

@@ -7,6 +7,7 @@ DomainError
 ├── Forbidden         somebody is, but may not do this (or may not know whether it exists)
 ├── NotFound          the thing named does not exist
 ├── Invalid           the input breaks a rule; nothing was changed
+│   └── Exceeded      it is larger, or takes longer, than is allowed here
 ├── Conflict          the input is fine, the state is not: a name taken, an object in use
 ├── TagImmutable      the tag was made immutable, and this would change it
 ├── QuotaExceeded     a namespace's limit would be passed
@@ -49,6 +50,9 @@ class NotFound(DomainError): ...
 
 
 class Invalid(DomainError): ...
+
+
+class Exceeded(Invalid): ...
 
 
 class Conflict(DomainError): ...

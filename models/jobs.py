@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, func, select, update
 
 from models.session import Session
 from models.tables import Account, Job
 from models.tables.base import now
-from models.tables.jobs import JobResult
+from models.tables.jobs import Failure, JobResult
 
 WAITING = "waiting"
 """The phase of a job that is in the queue."""
@@ -63,10 +63,11 @@ def enqueue(
     namespace: Account | None,
     phase: str = WAITING,
     max_attempts: int = 3,
+    priority: int = 0,
 ) -> Job:
     """Record a job and wake a worker of the queue once the transaction has committed."""
     job = Job(kind=kind, queue=queue, namespace_id=namespace.id if namespace else None, phase=phase)
-    job.max_attempts = max_attempts
+    job.max_attempts, job.priority = max_attempts, priority
     session.add(job)
     session.flush()
     session.wake(queue, job.uuid)
@@ -113,7 +114,13 @@ def set_phase(session: Session, lease: Lease, phase: str) -> Standing:
 
 
 def finish(
-    session: Session, lease: Lease, result: JobResult, *, phase: str | None = None, error: str | None = None
+    session: Session,
+    lease: Lease,
+    result: JobResult,
+    *,
+    phase: str | None = None,
+    error: str | None = None,
+    failure: Failure | None = None,
 ) -> JobResult | None:
     """End the job; the result recorded, or None if the job is no longer this worker's.
 
@@ -122,7 +129,7 @@ def finish(
     """
     end = {"state": "finished", "finished_at": now()}
     wanted = _held(lease) if result == "cancelled" else and_(_held(lease), Job.cancel_requested.is_(False))
-    if _changed(session, wanted, result=result, phase=phase or result, error=error, **end):
+    if _changed(session, wanted, result=result, phase=phase or result, error=error, failure=failure, **end):
         return result
     return "cancelled" if _changed(session, _held(lease), result="cancelled", phase="cancelled", **end) else None
 
@@ -209,15 +216,6 @@ def open_jobs(session: Session, namespace: Account, kind: str) -> int:
     return session.scalars(select(func.count()).select_from(Job).where(mine)).one()
 
 
-def queue_position(session: Session, job: Job) -> int | None:
-    """How many jobs of the same queue are before this one; None if it does not wait."""
-    if job.state != "queued":
-        return None
-    earlier = or_(Job.queued_at < job.queued_at, and_(Job.queued_at == job.queued_at, Job.id < job.id))
-    waits = and_(Job.queue == job.queue, Job.state == "queued", earlier)
-    return session.scalars(select(func.count()).select_from(Job).where(waits)).one()
-
-
 def count_open(session: Session) -> dict[tuple[str, str], int]:
     """How many jobs are in each (queue, state) of those that are not finished: the queues' lengths, for metrics."""
     query = select(Job.queue, Job.state, func.count()).where(Job.state.in_(OPEN)).group_by(Job.queue, Job.state)
@@ -232,7 +230,7 @@ def _put_back(session: Session, job: Job, condition: ColumnElement[bool]) -> Los
         outcome = "cancelled" if job.cancel_requested else "internalerror"
         values = {"state": "finished", "result": outcome, "phase": outcome, "finished_at": now()}
         if outcome == "internalerror":
-            values["error"] = _gave_up(job.attempts)
+            values |= {"error": _gave_up(job.attempts), "failure": "infrastructure"}
     same = and_(Job.id == job.id, condition, Job.cancel_requested.is_(job.cancel_requested))
     if not _changed(session, same, **values):
         return None

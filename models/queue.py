@@ -1,6 +1,7 @@
-"""How a worker learns that a job waits: an RQ job that carries nothing but the job's uuid.
+"""How a worker learns that a job waits: an RQ job whose id is the job's uuid, and which says no more.
 
-Losing one loses nothing: the `job` row is the truth, and the scheduler wakes again what was not heard.
+Losing one loses nothing: the `job` row is the truth, and the scheduler wakes again what was not heard. Which job the
+worker then takes is up to the queue (`models.build_queue`).
 """
 
 import logging
@@ -42,7 +43,7 @@ class WakeUps:
                 self._hint(queue)
                 return
             self.queue(queue).enqueue_call(
-                ENTRY_POINT, args=(job_uuid,), job_id=job_uuid, result_ttl=0, failure_ttl=0, timeout=-1
+                ENTRY_POINT, args=(queue,), job_id=job_uuid, result_ttl=0, failure_ttl=0, timeout=-1
             )
         except RedisError as exc:
             self._hints_from = time.monotonic() + _PAUSE_S
@@ -68,6 +69,16 @@ class WakeUps:
 
     def queue(self, name: str) -> RqQueue:
         return RqQueue(name, connection=self._redis, serializer=JSONSerializer)
+
+
+def count_workers(redis: Redis, queue: str) -> int | None:
+    """How many workers wait for or do the jobs of a queue with a process for each; None if Redis does not answer."""
+    try:
+        names = cast("set[bytes]", redis.smembers(f"rq:workers:{queue}"))
+        return redis.exists(*names) if names else 0  # a worker that died is in the set, its key expires
+    except RedisError as exc:
+        log.warning("nobody knows how many workers there are, Redis does not answer: %s", exc)
+        return None
 
 
 def open_redis(settings: Settings) -> Redis:

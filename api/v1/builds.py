@@ -1,6 +1,6 @@
 """Create, list, cancel and get status/logs of repository builds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Annotated, Any
@@ -11,10 +11,12 @@ from api.endpoint import Answer, Body, Query, Resource, Section, View, operation
 from api.rules import repo_admin, repo_push, repo_read
 from api.v1.discovery import PREFIX
 from api.v1.trigger_views import PullRobotView, TriggerShow, TriggerView
-from models import buildlogs, builds
+from models import build_queue, buildlogs, builds
 from models.access import may
 from models.errors import Invalid, NotFound, Upstream
+from models.queue import count_workers
 from models.tables import Build, Repository
+from models.tables.jobs import Failure
 from storage.driver import StorageError
 
 section = Section("build", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
@@ -58,6 +60,14 @@ class RepositoryName(View):
     name: str
 
 
+class QueueView(View):
+    """Where a build that waits stands, counted from 1, and what it waits for."""
+
+    position: int | None
+    priority: int
+    waiting_for: str
+
+
 class ReadersBuildView(View):
     id: str
     phase: str
@@ -76,7 +86,9 @@ class ReadersBuildView(View):
     pull_robot: PullRobotView | None
     repository: RepositoryName
     error: str | None
+    failure: Failure | None
     image_digest: str | None
+    queue: QueueView | None
 
 
 class BuildView(ReadersBuildView):
@@ -112,7 +124,17 @@ class BuildsResource(Resource):
         live = buildlogs.read_status(self.services.redis, running)
         admin = writer and may(self.session, self.caller, repository, "admin")
         triggers = TriggerShow(self.session, self.settings, admin=admin)
-        return [_view(build, live.get(build.uuid), triggers, writer=writer) for build in shown]
+        waiting = self._queue(shown)
+        return [_view(build, live.get(build.uuid), triggers, waiting, writer=writer) for build in shown]
+
+    def _queue(self, shown: Sequence[Build]) -> dict[str, QueueView]:
+        """By uuid, where those of the builds stand that wait."""
+        places = build_queue.places(self.session, shown, limit=self.settings.BUILD_MAX_RUNNING_PER_NAMESPACE)
+        workers = count_workers(self.services.redis, build_queue.QUEUE) if places else None
+        return {
+            uuid: QueueView(position=place.position, priority=place.priority, waiting_for=place.waiting_for(workers))
+            for uuid, place in places.items()
+        }
 
     def find(self, repository: Repository, uuid: str) -> Build:
         """The build; Invalid where Quay answers so for one that does not exist."""
@@ -203,7 +225,12 @@ def build_path(build: Build) -> str:
 
 
 def _view(
-    build: Build, live: dict[str, Any] | None, triggers: TriggerShow, *, writer: bool
+    build: Build,
+    live: dict[str, Any] | None,
+    triggers: TriggerShow,
+    waiting: Mapping[str, QueueView],
+    *,
+    writer: bool,
 ) -> BuildView | ReadersBuildView:
     repository = build.repository
     view = ReadersBuildView(
@@ -224,6 +251,8 @@ def _view(
         pull_robot=PullRobotView(name=build.pull_robot.name) if build.pull_robot else None,
         repository=RepositoryName(namespace=repository.namespace.name, name=repository.name),
         error=build.job.error,
+        failure=build.job.failure,
+        queue=waiting.get(build.uuid),
         image_digest=build.image_digest,
     )
     return BuildView(**dict(view), archive_url=build.archive_url) if writer else view

@@ -46,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
 
 DOMAIN: Mapping[type[errors.DomainError], str] = {
     errors.Invalid: "invalid_request",
+    errors.Exceeded: "invalid_request",
     errors.Conflict: "invalid_request",  # Quay answers 400 where a name is taken or a thing in use
     errors.TagImmutable: "tag_immutable",
     errors.Unauthenticated: "invalid_token",

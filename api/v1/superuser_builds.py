@@ -1,7 +1,9 @@
 """Look at builds of any repository, as an administrator of the installation."""
 
-from api.endpoint import Section, operation
-from api.rules import fresh, superuser
+from pydantic import Field
+
+from api.endpoint import Body, Section, View, operation
+from api.rules import fresh, superuser, superuser_over_namespace
 from api.v1.builds import (
     ArchivedLogsView,
     BuildsResource,
@@ -11,11 +13,31 @@ from api.v1.builds import (
     ReadersBuildView,
 )
 from api.v1.discovery import PREFIX
-from models import builds
+from models import build_queue, builds
 from models.errors import Invalid, NotFound
-from models.tables import Build
+from models.tables import Account, Build
 
 section = Section("superuser", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
+
+
+class BuildPriority(Body):
+    """Where a waiting build stands among others."""
+
+    priority: int = Field(ge=-1000, le=1000, description="Builds of higher priority begin first; most have 0.")
+
+
+class Share(BuildPriority):
+    """A namespace's part in the queue of builds."""
+
+    max_running: int | None = Field(
+        None, ge=0, le=1_000_000, description="Most builds that run at once; not set: BUILD_MAX_RUNNING_PER_NAMESPACE."
+    )
+    priority: int = Field(0, ge=-1000, le=1000, description="Builds of higher priority begin first; most have 0.")
+
+
+class ShareView(View):
+    max_running: int | None
+    priority: int
 
 
 class _Builds(BuildsResource):
@@ -36,6 +58,29 @@ class AnyBuild(_Builds):
         if build is None:
             raise NotFound("Not Found")
         return self.show(build.repository, [build])[0]
+
+    @operation("changeRepoBuildPrioritySuperUser", allow=fresh(superuser))
+    def put(self, build_uuid: str, body: BuildPriority) -> BuildView | ReadersBuildView:
+        """Let a build that waits pass others, or be passed."""
+        build = builds.find_build(self.session, build_uuid)
+        if build is None:
+            raise NotFound("Not Found")
+        build_queue.set_priority(self.session, build, body.priority)
+        return self.show(build.repository, [build])[0]
+
+
+@section.at("/superuser/namespaces/<namespace>/builds")
+class NamespaceBuilds(_Builds):
+    @operation("getNamespaceBuildsSuperUser", allow=fresh(superuser_over_namespace))
+    def get(self, account: Account) -> ShareView:
+        """Get how many builds of a namespace may run at once, and their priority."""
+        return ShareView.model_validate(build_queue.share_of(self.session, account))
+
+    @operation("changeNamespaceBuildsSuperUser", allow=fresh(superuser_over_namespace))
+    def put(self, account: Account, body: Share) -> ShareView:
+        """Set how many builds of a namespace may run at once, and the priority of those that wait and that come."""
+        share = build_queue.set_share(self.session, account, max_running=body.max_running, priority=body.priority)
+        return ShareView.model_validate(share)
 
 
 @section.at("/superuser/<build_uuid>/status")

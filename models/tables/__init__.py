@@ -11,7 +11,7 @@ from models.tables.deliveries import Delivery, DeliveryAttempt
 from models.tables.external_logins import ExternalLogin
 from models.tables.federation import RobotFederation
 from models.tables.invitations import Invitation
-from models.tables.jobs import Build, Job
+from models.tables.jobs import Build, BuildShare, Job
 from models.tables.labels import ManifestLabel
 from models.tables.logs import LogCount, LogEntry, LogExport
 from models.tables.messages import Message
@@ -34,6 +34,7 @@ __all__ = [
     "Brake",
     "BrowserSession",
     "Build",
+    "BuildShare",
     "Deleted",
     "Delivery",
     "DeliveryAttempt",

@@ -14,6 +14,7 @@ from models.tables.triggers import Trigger
 
 JobState = Literal["queued", "running", "finished"]
 JobResult = Literal["success", "error", "internalerror", "cancelled"]
+Failure = Literal["user", "infrastructure", "limit"]
 
 
 class Job(Base):
@@ -39,6 +40,7 @@ class Job(Base):
     result: Mapped[JobResult | None] = mapped_column(String(14))
     phase: Mapped[str] = mapped_column(String(40))
     error: Mapped[str | None]
+    failure: Mapped[Failure | None] = mapped_column(String(14))  # whose fault the error is
     priority: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=3)
@@ -53,6 +55,17 @@ class Job(Base):
     heartbeat_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deadline_at: Mapped[datetime | None]
+
+
+class BuildShare(Base):
+    """A namespace's part in the queue of builds: what it may have, where somebody has set that, and its last turn."""
+
+    __tablename__ = "build_share"
+
+    namespace_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    max_running: Mapped[int | None]
+    priority: Mapped[int] = mapped_column(default=0)
+    served_at: Mapped[datetime | None]
 
 
 class Build(Base):

@@ -1,6 +1,6 @@
 """Races for a job on PostgreSQL, whose transactions really run at the same time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from models import jobs
+from models import build_queue, jobs
 from models.access import Identity, find_repository
 from models.builds import Source, start_build
 from models.errors import TooMany
@@ -27,7 +27,7 @@ def database(fresh_postgres_url: str) -> Iterator[Database]:
     database.dispose()
 
 
-def at_once(database: Database, works: list[Callable[[Session], Any]]) -> list[Any]:
+def at_once(database: Database, works: Sequence[Callable[[Session], Any]]) -> list[Any]:
     def run(work: Callable[[Session], Any]) -> Any:
         with database.write() as session:
             return work(session)
@@ -53,6 +53,17 @@ def test_one_of_many_workers_gets_the_job(database: Database) -> None:
         uuid = enqueue(database)
         leases = at_once(database, [partial(jobs.claim, uuid=uuid, owner=f"worker {number}") for number in range(8)])
         assert sum(lease is not None for lease in leases) == 1
+
+
+def test_a_namespace_never_has_more_running_than_it_may(database: Database) -> None:
+    with database.write() as session:
+        make_world(session)
+        owner = session.scalars(select(Account).where(Account.name == "owner")).one()
+        for _ in range(8):
+            jobs.enqueue(session, kind="build", queue="builds", namespace=owner)
+    claims = [partial(build_queue.claim_next, owner=f"worker {number}", limit=3) for number in range(8)]
+    taken = [lease.uuid for lease in at_once(database, claims) if lease]
+    assert len(taken) == len(set(taken)) == 3
 
 
 def test_a_build_is_either_cancelled_or_goes_on_to_push(database: Database) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import urllib.request
+from itertools import pairwise
 
 from redis import Redis
 
@@ -77,6 +78,29 @@ def test_a_killed_build_is_tried_again_by_itself(runtime: Runtime, workers: Work
     assert build.job.attempts == 2
     assert "Attempt 2 of 3." in said_live(runtime, uuid)
     assert left_on(workers) == []
+
+
+def test_a_build_that_kills_its_process_each_time_is_given_up(runtime: Runtime, workers: Workers, site: Site) -> None:
+    worker = workers.start()
+    uuid = ask(runtime, site.put("deadly.tgz", f"FROM {workers.base}\nRUN sleep 30\n"))
+    for attempt in (1, 2, 3):
+        wait_until(lambda attempt=attempt: look(runtime, uuid).job.attempts == attempt, seconds=20)  # type: ignore[misc]
+        os.kill(horse_of(worker), signal.SIGKILL)
+        wait_until(lambda: look(runtime, uuid).job.state != "running", seconds=20)
+    job = await_phase(runtime, uuid, "internalerror").job
+    assert (job.attempts, job.result, job.failure) == (3, "internalerror", "infrastructure")
+    assert "The worker was lost 3 times" in (job.error or "")
+    assert worker.alive
+
+
+def test_a_worker_goes_from_build_to_build_without_a_pause(runtime: Runtime, workers: Workers, site: Site) -> None:
+    url = site.put("small.tgz", f"FROM {workers.base}\nLABEL small=yes\n")
+    uuids = [ask(runtime, url) for _ in range(5)]
+    workers.start()
+    await_phase(runtime, uuids[-1], "complete")
+    jobs = [look(runtime, uuid).job for uuid in uuids]
+    gaps = [(later.started_at - earlier.finished_at).total_seconds() for earlier, later in pairwise(jobs)]  # type: ignore[operator]
+    assert sorted(gaps)[len(gaps) // 2] < 0.3, gaps
 
 
 def test_the_next_worker_goes_on_where_a_killed_one_was(runtime: Runtime, workers: Workers, site: Site) -> None:

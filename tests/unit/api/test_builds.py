@@ -52,6 +52,8 @@ def test_a_build_is_shown_as_in_quay(api: Api, callers: dict[str, Identity]) -> 
         "pull_robot": {"name": "acme+robot", "kind": "user", "is_robot": True},
         "repository": {"namespace": "acme", "name": "app"},
         "error": None,
+        "failure": None,
+        "queue": {"position": 1, "priority": 0, "waiting_for": "a free worker"},
         "archive_url": URL,
     }
     for path in (f"{PATH}{shown['id']}", f"{PATH}{shown['id']}/status"):

@@ -66,7 +66,7 @@ def test_nothing_is_left_of_it_but_its_log(workshop: Workshop) -> None:
 def test_what_the_user_can_mend_ends_the_build(workshop: Workshop, dockerfile: str | None, told: str) -> None:
     uuid = workshop.ask(dockerfile)
     build = workshop.run(uuid)
-    assert (build.job.result, build.job.phase) == ("error", "error")
+    assert (build.job.result, build.job.phase, build.job.failure) == ("error", "error", "user")
     assert told in (build.job.error or "")
     assert workshop.phases(uuid)[-1] == "error"
     assert [entry["message"] for entry in workshop.log(uuid) if entry.get("type") == "error"] == [build.job.error]
@@ -81,8 +81,9 @@ def test_an_archive_that_cannot_be_had_ends_the_build(workshop: Workshop, url: s
 @pytest.mark.parametrize("settings", [{"BUILD_MAX_SECONDS": 1}])
 def test_a_build_that_takes_too_long_ends(workshop: Workshop) -> None:
     build = workshop.run(workshop.ask("FROM base\nRUN wait\n"))
-    assert (build.job.phase, build.job.error) == (
+    assert (build.job.phase, build.job.failure, build.job.error) == (
         "error",
+        "limit",
         "The build took longer than the 1 seconds allowed (BUILD_MAX_SECONDS).",
     )
 
@@ -136,10 +137,15 @@ def test_a_push_is_tried_three_times(workshop: Workshop, monkeypatch: pytest.Mon
     workshop.engine.refusals = 1
     assert workshop.run(workshop.ask("FROM base\n")).job.phase == "complete"
     workshop.engine.refusals = 3
-    build = workshop.run(workshop.ask("FROM base\n"))
-    assert (build.job.phase, build.job.attempts) == ("internalerror", 1)
-    assert "the registry refuses it" in (build.job.error or "")
+    uuid = workshop.ask("FROM base\n")
+    assert workshop.run(uuid).job.state == "queued"
     assert workshop.engine.images == {}
+    workshop.engine.refusals = 99
+    for _ in range(2):
+        hurry(workshop)
+        build = workshop.run(uuid)
+    assert (build.job.phase, build.job.attempts, build.job.failure) == ("internalerror", 3, "infrastructure")
+    assert "the registry refuses it" in (build.job.error or "")
 
 
 def cancel(workshop: Workshop, uuid: str) -> None:
@@ -287,4 +293,5 @@ def test_a_build_that_lost_its_worker_for_good_is_told_so(workshop: Workshop) ->
         lost: Any = jobs.requeue_abandoned(session, uuid, "dead")
     assert lost.outcome == "internalerror"
     builds.conclude_lost(workshop.runtime, lost)
-    assert workshop.look(uuid).job.error == lost.error
+    job = workshop.look(uuid).job
+    assert (job.error, job.failure) == (lost.error, "infrastructure")

@@ -236,10 +236,8 @@ def test_a_refunded_attempt_does_not_count(database: Database, woken: list[tuple
 def test_the_queue_is_counted(database: Database) -> None:
     with database.write() as session:
         owner = make_user(session, "owner")
-        first, second, third = (jobs.enqueue(session, kind="build", queue="builds", namespace=owner) for _ in range(3))
+        first, *_ = (jobs.enqueue(session, kind="build", queue="builds", namespace=owner) for _ in range(3))
         jobs.claim(session, first.uuid, "a worker")
-        session.refresh(first)
-        assert [jobs.queue_position(session, each) for each in (first, second, third)] == [None, 0, 1]
         assert jobs.count_open(session) == {("builds", "queued"): 2, ("builds", "running"): 1}
         assert jobs.open_jobs(session, owner, "build") == 3
         assert jobs.open_jobs(session, owner, "another kind") == 0
