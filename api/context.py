@@ -62,8 +62,13 @@ def limit_rate(caller: Identity) -> None:
 
 
 def bearer_token() -> str | None:
-    """The token in `Authorization: Bearer …`; an empty one is still one, and a wrong one."""
-    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    """The token that the request carries; an empty one is still one, and a wrong one."""
+    return bearer_of(request.headers.get("Authorization", ""))
+
+
+def bearer_of(authorization: str) -> str | None:
+    """The token in `Bearer …`."""
+    match = _BEARER.fullmatch(authorization)
     return (match[1] or "") if match else None
 
 

@@ -60,11 +60,12 @@ class Operation:
     method: Callable[..., Any]
     body: type[BaseModel] | None
     body_optional: bool
-    query: type[BaseModel] | None
+    query: type[Query] | None
     view: Any
     status: int
     for_pages: bool
     waits: bool
+    hot: bool
 
     def expects(self, url: str) -> set[str]:
         """The parameters that the method must declare when served at `url`."""
@@ -78,13 +79,20 @@ class Operation:
 
 
 def operation(
-    name: str, *, allow: Rule, status: int | None = None, for_pages: bool = False, waits: bool = False
+    name: str,
+    *,
+    allow: Rule,
+    status: int | None = None,
+    for_pages: bool = False,
+    waits: bool = False,
+    hot: bool = False,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declare the method's public name (Quay's operationId) and who may call it.
 
     `status` of success; by default 200, or 204 for `-> None`. `for_pages`: a browser may load it without
     X-Requested-With. `waits`: the method waits for something else than the database, a password's hash or another
     server: it is called outside of any transaction and has no `session`; its target was loaded in one that has ended.
+    `hot`: a read that is asked for so much that `api.hot` answers it; what it needs it gets by `Session.ask` alone.
     """
 
     def declare(method: Callable[..., Any]) -> Operation:
@@ -95,37 +103,28 @@ def operation(
         view = None if view is type(None) else view
         body, optional = _without_none(hints.get("body"))
         code = status or (204 if view is None else 200)
-        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, for_pages, waits)
+        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, for_pages, waits, hot)
 
     return declare
 
 
 class Resource(flask_restx.Resource):
-    """The operations at one URL."""
+    """The operations at one URL, for one request: its caller, its transaction, and the services it stands on."""
 
-    @property
-    def session(self) -> Session:
-        """The transaction of this request."""
-        return g.session  # type: ignore[no-any-return]
+    caller: Identity
+    session: Session
+    services: Services
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction for an operation that waits: committed when the block ends, and its `session` until then."""
-        with services().database.write() as session:
-            g.session = session
+        with self.services.database.write() as session:
+            self.session = session
             yield session
 
     @property
-    def caller(self) -> Identity:
-        return g.caller  # type: ignore[no-any-return]
-
-    @property
-    def services(self) -> Services:
-        return services()
-
-    @property
     def settings(self) -> Settings:
-        return services().settings
+        return self.services.settings
 
 
 class Section(flask_restx.Namespace):
@@ -189,6 +188,7 @@ def _bind(op: Operation) -> Callable[..., Response]:
             raise
 
     handle.__doc__ = op.method.__doc__
+    handle.operation = op  # type: ignore[attr-defined] # where `api.hot` finds it
     return handle
 
 
@@ -205,7 +205,8 @@ def _serve(op: Operation, resource: Resource, args: dict[str, Any]) -> Response:
     if not op.for_pages:
         refuse_page_visits()
     check_path(args)
-    g.caller = caller = identify()
+    resource.services = services()
+    resource.caller = g.caller = caller = identify()
     limit_rate(caller)
     if caller.is_anonymous and not op.allow.everywhere and not resource.settings.FEATURE_ANONYMOUS_ACCESS:
         raise caller.refuse()
@@ -213,11 +214,11 @@ def _serve(op: Operation, resource: Resource, args: dict[str, Any]) -> Response:
     # Before the transaction begins: a client that sends slowly must not hold it open.
     data = read_body() if op.body else b""
     if op.waits:
-        with services().database.read() as session:
+        with resource.services.database.read() as session:
             op.allow.admit(session, caller, args)
         return _carry_out(op, resource, args, data)
     with _transaction() as session:
-        g.session = session
+        resource.session = session
         op.allow.admit(session, caller, args)
         return _carry_out(op, resource, args, data)
 
@@ -231,7 +232,7 @@ def _carry_out(op: Operation, resource: Resource, args: dict[str, Any], data: by
     if op.body:
         args["body"] = parse_body(op.body, data, optional=op.body_optional)
     if op.query:
-        args["query"] = parse_query(op.query)
+        args["query"] = parse_query(op.query, request.args.to_dict())
     answer = op.method(resource, **args)
     headers: Mapping[str, str] = {}
     if isinstance(answer, Answer):

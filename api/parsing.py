@@ -49,6 +49,11 @@ class Query(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether a hot operation has so little to do for it that all others may wait."""
+        return True
+
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -71,9 +76,8 @@ def parse_body(model: type[Parsed], data: bytes, *, optional: bool) -> Parsed | 
         raise Invalid(explain(exc)) from exc
 
 
-def parse_query(model: type[Parsed]) -> Parsed:
-    """The query string as `model`; Invalid."""
-    given = request.args.to_dict()
+def parse_query(model: type[Parsed], given: dict[str, str]) -> Parsed:
+    """The query string's parameters as `model`; Invalid."""
     try:
         _refuse_unstorable(given)
         return model.model_validate(given)

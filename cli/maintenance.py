@@ -101,7 +101,10 @@ def audit_quota(settings: Settings, *, repair: bool) -> int:
             if not one.drift:
                 continue
             wrong += 1
-            typer.echo(f"{one.name}: {one.kept} bytes are counted, {one.needed} are used (drift {one.drift})")
+            if one.repositories:
+                typer.echo(f"{one.name}: {one.repositories} bytes are wrong in the sums of repositories")
+            if one.drift != one.repositories:
+                typer.echo(f"{one.name}: {one.kept} bytes are counted, {one.needed} are used (drift {one.drift})")
             if repair:
                 repair_usage(database, one.namespace_id)
     mended = ", and repaired" if repair and wrong else ""

@@ -8,7 +8,7 @@ from registry.v2.hot import HotAnswer, HotRequest
 
 END = b"\r\n\r\n"
 """Of a request's line and headers."""
-_LINE = re.compile(rb"(GET|HEAD|POST|PUT) (/v2/[A-Za-z0-9._:/+-]*)(?:\?([A-Za-z0-9._:/=&%+-]*))? HTTP/1\.1")
+_LINE = re.compile(rb"(GET|HEAD|POST|PUT) (/(?:v2|api/v1)/[A-Za-z0-9._:/+-]*)(?:\?([A-Za-z0-9._:/=&%+-]*))? HTTP/1\.1")
 _HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*((?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?)[ \t]*")
 _LENGTH = re.compile(r"[0-9]{1,9}")
 # A request with one of these is not a plain one.

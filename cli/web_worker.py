@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+from api.hot import HotReads
+from api.v1.discovery import PREFIX
+from api.v1.errors import ALWAYS, USUALLY
 from cli.access_log import write_line
 from cli.logs import request_id
 from cli.plain_http import END, parse_head, serialize
@@ -52,9 +55,10 @@ class _Begun(NamedTuple):
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """See the module. `hot` is None until the application is loaded, and where it has no hot path."""
+    """See the module. `hot` and `reads` are None until the application is loaded."""
 
     hot: HotPath | None = None
+    reads: HotReads | None = None
     proxies: int = 0
 
     def init_process(self) -> None:
@@ -66,6 +70,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().load_wsgi()
         registry = self.wsgi.extensions["drydock.registry"]
         self.hot = HotPath(registry)
+        self.reads = HotReads(self.wsgi, {**ALWAYS, **USUALLY})
         self._pushes = HotPushes(registry)
         self._push_thread = PushThread(self._pushes, lambda done: self.method_queue.defer(self._finish, done))
         self.proxies = registry.services.settings.TRUSTED_PROXIES
@@ -154,7 +159,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _answered(self, conn: TConn, request: HotRequest) -> bool:
         began = time.perf_counter()
         try:
-            answer = self.hot.answer(request) if self.hot else None
+            path = self.reads if request.path.startswith(PREFIX) else self.hot
+            answer = path.answer(request) if path else None
         except Exception:  # a defect: the views try, and this process, which serves others, lives on
             log.exception("the hot path failed")
             return False

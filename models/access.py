@@ -11,15 +11,15 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, bindparam, e
 from sqlalchemy.orm import contains_eager
 
 from models.errors import Forbidden, NotFound, ReadOnly, Unauthenticated
+from models.queries import Query
+from models.roles import GIVEN_IN_NAMESPACE, GIVEN_IN_REPOSITORY, NOTHING, RANK, REPOSITORY_AND_GIVEN, TEAM_RANK, Given
 from models.scopes import SCOPES, widest_role
 from models.session import Session
 from models.tables import Account, Organization, Permission, Repository, Team, TeamMember, User
 from models.tables.accounts import TeamRole
 from models.tables.repositories import RepositoryRole
 
-RANK: dict[str | None, int] = {None: 0, "read": 1, "write": 2, "admin": 3}
 LogDetail = tuple[tuple[str, str | int], ...]
-TEAM_RANK: dict[str | None, int] = {None: 0, "member": 1, "creator": 2, "admin": 3}
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,14 @@ class Identity:
 ANONYMOUS = Identity()
 
 
+def _itself(account: Account) -> Account:
+    return account
+
+
+_NUMBERED = Query(select(Account).where(Account.id == bindparam("id")), _itself)
+_NAMED = Query(select(Account).where(Account.name == bindparam("name")), _itself)
+
+
 def find_account(session: Session, name: str) -> Account | None:
     return session.scalar(select(Account).where(Account.name == name))
 
@@ -104,18 +112,18 @@ def get_namespace(session: Session, name: str) -> Account:
 
 def namespace_role(session: Session, caller: Identity, namespace: Account) -> TeamRole | None:
     """What the caller is in a namespace: its user and an organization's administrators are `admin`."""
+    given = None
+    if caller.account_id is not None and namespace.kind == "organization" and not caller.full_access:
+        given = session.first(GIVEN_IN_NAMESPACE, namespace_id=namespace.id, caller_id=caller.account_id)
+    return _namespace_role(caller, namespace, given or NOTHING)
+
+
+def _namespace_role(caller: Identity, namespace: Account, given: Given) -> TeamRole | None:
     if caller.account_id is None:
         return None
     if caller.full_access or namespace.id == caller.account_id:
         return "admin"
-    if namespace.kind != "organization":
-        return None
-    roles = session.scalars(
-        select(Team.role)
-        .join(TeamMember, TeamMember.team_id == Team.id)
-        .where(Team.organization_id == namespace.id, TeamMember.account_id == caller.account_id)
-    )
-    return max(roles, key=TEAM_RANK.__getitem__, default=None)
+    return given.team_role if namespace.kind == "organization" else None
 
 
 def administers(session: Session, caller: Identity, namespace: Account) -> bool:
@@ -130,15 +138,20 @@ def may_create_in(session: Session, caller: Identity, namespace: Account) -> boo
 
 
 def get_organization(session: Session, name: str) -> Organization:
-    organization = session.scalar(select(Organization).where(Organization.name == name))
+    organization = _find_organization(session, name)
     if organization is None:
         raise NotFound("Not Found")
     return organization
 
 
+def _find_organization(session: Session, name: str) -> Organization | None:
+    found = session.first(_NAMED, name=name)
+    return found if isinstance(found, Organization) else None
+
+
 def administered_organization(session: Session, caller: Identity, name: str) -> Organization:
     """An organization for someone who administers it; nobody else learns whether it exists."""
-    organization = session.scalar(select(Organization).where(Organization.name == name))
+    organization = _find_organization(session, name)
     if organization is None or not administers(session, caller, organization):
         raise caller.refuse()
     return organization
@@ -146,7 +159,7 @@ def administered_organization(session: Session, caller: Identity, name: str) -> 
 
 def member_organization(session: Session, caller: Identity, name: str) -> Organization:
     """An organization for one of its members (or its administrators)."""
-    organization = session.scalar(select(Organization).where(Organization.name == name))
+    organization = _find_organization(session, name)
     if organization is None or not caller.may_use("org:admin") or namespace_role(session, caller, organization) is None:
         raise caller.refuse()
     return organization
@@ -180,10 +193,10 @@ def _get_team(session: Session, organization: Organization, name: str) -> Team:
 
 def signed_in_user(session: Session, caller: Identity) -> User:
     """The user who calls; robots and repository tokens are none."""
-    user = session.get(User, caller.account_id) if caller.kind == "user" and caller.account_id else None
-    if user is None:
+    found = session.first(_NUMBERED, id=caller.account_id) if caller.kind == "user" else None
+    if not isinstance(found, User):
         raise caller.refuse()
-    return user
+    return found
 
 
 _REPOSITORY = (
@@ -205,26 +218,23 @@ def find_repository(session: Session, namespace: str, name: str) -> Repository |
 
 def repository_role(session: Session, caller: Identity, repository: Repository) -> RepositoryRole | None:
     """The most the caller may do in the repository, within its token's scopes; public does not count here."""
+    given = None
+    if caller.account_id is not None and not caller.full_access:
+        where = {"namespace_id": repository.namespace_id, "repository_id": repository.id}
+        given = session.first(GIVEN_IN_REPOSITORY, **where, caller_id=caller.account_id)
+    return _repository_role(caller, repository, given or NOTHING)
+
+
+def _repository_role(caller: Identity, repository: Repository, given: Given) -> RepositoryRole | None:
     if caller.kind == "repository_token":
         return caller.repository_role if caller.repository_id == repository.id else None
     if caller.account_id is None:
         return None
-    role = _granted_role(session, caller, repository)
+    is_admin = _namespace_role(caller, repository.namespace, given) == "admin"
+    role: RepositoryRole | None = "admin" if is_admin else given.permission
     if caller.scopes is None:
         return role
     return min(role, widest_role(caller.scopes), key=RANK.__getitem__)
-
-
-def _granted_role(session: Session, caller: Identity, repository: Repository) -> RepositoryRole | None:
-    if namespace_role(session, caller, repository.namespace) == "admin":
-        return "admin"
-    roles = session.scalars(
-        select(Permission.role).where(
-            Permission.repository_id == repository.id,
-            or_(Permission.account_id == caller.account_id, Permission.team_id.in_(_teams_of(caller))),
-        )
-    )
-    return max(roles, key=RANK.__getitem__, default=None)
 
 
 def may(session: Session, caller: Identity, repository: Repository, role: RepositoryRole) -> bool:
@@ -243,13 +253,15 @@ def get_repository(
     `changes`: the operation changes the repository's content, so a read-only one refuses it (ReadOnly).
     """
     namespace, _, name = path.partition("/")
-    repository = find_repository(session, namespace, name)
-    if repository is None:
+    found = session.first(REPOSITORY_AND_GIVEN, namespace=namespace, name=name, caller_id=caller.account_id)
+    if found is None:
         owner = find_namespace(session, namespace)
         if owner is not None and namespace_role(session, caller, owner) == "admin":
             raise NotFound("Not Found")
         raise caller.refuse()
-    if not may(session, caller, repository, role):
+    repository, given = found
+    is_open = role == "read" and repository.is_public
+    if not is_open and RANK[_repository_role(caller, repository, given)] < RANK[role]:
         raise caller.refuse()
     if changes and repository.state != "NORMAL":
         raise ReadOnly(f"repository {path} is read-only")

@@ -2,10 +2,11 @@
 
 import hmac
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
+from typing import NamedTuple, Protocol
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import joinedload
+from sqlalchemy import bindparam, select, update
 
 from models.access import Identity, LogDetail
 from models.brakes import PASSWORD, SPRAYING, Counted, count, in_turn, refuse_while_waiting, release, site_of
@@ -13,13 +14,27 @@ from models.client_keys import looks_like_client_key, opens_client_key
 from models.errors import Unauthenticated, Unconfirmed
 from models.federation import is_robot_token, robot_of_token
 from models.passwords import verify_password
+from models.queries import Query
 from models.scopes import parse_scopes
 from models.session import Database, Session
-from models.tables import Account, AppToken, OAuthToken, RepositoryToken, Robot, User
+from models.tables import Account, AppToken, OAuthApplication, OAuthToken, RepositoryToken, Robot, User
 from models.tables.base import now
 
 USE_NOTED_EVERY = timedelta(minutes=1)
 """How exactly it is known when an access token was used: noting it costs a write."""
+
+
+class Known(Protocol):
+    """What has to be known of an account to identify it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def superuser(self) -> bool: ...
 
 
 class Superusers:
@@ -31,7 +46,7 @@ class Superusers:
 
     def identify(
         self,
-        account: Account,
+        account: Known,
         scopes: frozenset[str] | None = None,
         log_detail: LogDetail = (),
     ) -> Identity:
@@ -50,16 +65,59 @@ class Superusers:
         )
 
 
+class _Token(NamedTuple):
+    """An access token, and whose it is."""
+
+    token_id: int
+    scopes: str
+    expires_at: datetime | None
+    last_accessed_at: datetime | None
+    client_id: str
+    application: str
+    id: int
+    kind: str
+    name: str
+    superuser: bool
+    enabled: bool
+
+    @property
+    def is_to_be_noted(self) -> bool:
+        """Whether it is so long since its use was noted that this one is."""
+        return self.last_accessed_at is None or now() - self.last_accessed_at >= USE_NOTED_EVERY
+
+
+@cache
+def _token_query(hashes: int) -> Query[_Token]:
+    """The token that has one of so many hashes."""
+    statement = (
+        select(OAuthToken.id, OAuthToken.scopes, OAuthToken.expires_at, OAuthToken.last_accessed_at)
+        .add_columns(OAuthApplication.client_id, OAuthApplication.name)
+        .add_columns(Account.id, Account.kind, Account.name, Account.superuser, Account.enabled)
+        .join(OAuthToken.application)
+        .join(OAuthToken.account)
+        .where(OAuthToken.token_hash.in_([bindparam(f"hash_{number}") for number in range(hashes)]))
+    )
+    return Query(statement, _Token)
+
+
 def identify_token(database: Database, superusers: Superusers, token: str) -> Identity:
     """The identity behind an OAuth access token that is used now, or a federated robot's token; Unauthenticated."""
     with database.read() as session:
         if is_robot_token(token):
             return superusers.identify(robot_of_token(session, token))
         row = _good_token(session, token)
-        identity = _identity_of(superusers, row)
-    if row.last_accessed_at is None or now() - row.last_accessed_at >= USE_NOTED_EVERY:
+    identity = _identity_of(superusers, row)
+    if row.is_to_be_noted:
         _note_use(database, row)
     return identity
+
+
+def identify_noted(session: Session, superusers: Superusers, token: str) -> Identity | None:
+    """The same where nothing has to be written and the token is no robot's; else None. Unauthenticated."""
+    if is_robot_token(token):
+        return None
+    row = _good_token(session, token)
+    return None if row.is_to_be_noted else _identity_of(superusers, row)
 
 
 def identify_bearer(session: Session, superusers: Superusers, token: str) -> Identity:
@@ -67,35 +125,36 @@ def identify_bearer(session: Session, superusers: Superusers, token: str) -> Ide
     return _identity_of(superusers, _good_token(session, token))
 
 
-def _good_token(session: Session, token: str) -> OAuthToken:
-    query = select(OAuthToken).where(OAuthToken.token_hash.in_(session.vault.fingerprints(token)))
-    row = session.scalar(query.options(joinedload(OAuthToken.account), joinedload(OAuthToken.application)))
+def _good_token(session: Session, token: str) -> _Token:
+    hashes = {f"hash_{number}": hash_ for number, hash_ in enumerate(session.vault.fingerprints(token))}
+    row = session.first(_token_query(len(hashes)), **hashes)
     if row is None:
         raise Unauthenticated("Requires authentication")
     if row.expires_at is not None and row.expires_at <= now():
         raise Unauthenticated("The access token has expired")
-    if not row.account.enabled:
+    if not row.enabled:
         raise Unauthenticated("Requires authentication")
     return row
 
 
-def _identity_of(superusers: Superusers, row: OAuthToken) -> Identity:
+def _identity_of(superusers: Superusers, row: _Token) -> Identity:
     scopes = parse_scopes(row.scopes)
     if scopes is None:
         raise Unauthenticated("Requires authentication")
     log_detail = (
-        ("oauth_token_id", row.id),
-        ("oauth_token_application_id", row.application.client_id),
-        ("oauth_token_application", row.application.name),
+        ("oauth_token_id", row.token_id),
+        ("oauth_token_application_id", row.client_id),
+        ("oauth_token_application", row.application),
     )
-    return superusers.identify(row.account, scopes, log_detail)
+    return superusers.identify(row, scopes, log_detail)
 
 
-def _note_use(database: Database, row: OAuthToken) -> None:
+def _note_use(database: Database, row: _Token) -> None:
     """Note when the token was used; of those who do so at the same moment, one writes."""
     known = OAuthToken.last_accessed_at == row.last_accessed_at
     with database.write() as session:
-        session.execute(update(OAuthToken).where(OAuthToken.id == row.id, known).values(last_accessed_at=now()))
+        noting = update(OAuthToken).where(OAuthToken.id == row.token_id, known).values(last_accessed_at=now())
+        session.execute(noting.execution_options(synchronize_session=False))
 
 
 def identify_basic(

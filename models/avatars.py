@@ -1,9 +1,7 @@
 """Avatars: what a client needs to draw a picture for a name, as Quay has it."""
 
 import hashlib
-from typing import Literal, NamedTuple
-
-from models.tables import Account
+from typing import Literal, NamedTuple, Protocol
 
 AvatarKind = Literal["user", "org", "team", "robot", "app"]
 _KINDS: dict[str, AvatarKind] = {"user": "user", "organization": "org", "robot": "robot"}
@@ -25,12 +23,25 @@ class Avatar(NamedTuple):
     kind: AvatarKind
 
 
+class Pictured(Protocol):
+    """What an account's picture follows from."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def uuid(self) -> str: ...
+
+
 def avatar(name: str, identifier: str, kind: AvatarKind) -> Avatar:
     """`identifier`: what the picture follows from: an e-mail address, or what stands for one."""
     digest = hashlib.sha256(identifier.strip().lower().encode()).hexdigest()
     return Avatar(name, digest, _COLORS[int(digest[:2], 16) % len(_COLORS)], kind)
 
 
-def avatar_of(account: Account, kind: AvatarKind | None = None) -> Avatar:
+def avatar_of(account: Pictured, kind: AvatarKind | None = None) -> Avatar:
     """The account's avatar. `kind`: where Quay shows another one than the account's own."""
     return avatar(account.name, account.email or account.uuid, kind or _KINDS[account.kind])

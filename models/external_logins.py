@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import contains_eager
 
 from config.settings import Settings
@@ -15,6 +15,7 @@ from models.errors import Conflict, Forbidden, Unauthenticated
 from models.invitations import is_invited
 from models.mail import is_address
 from models.names import is_namespace
+from models.queries import Query
 from models.registration import prompts_for
 from models.session import Session
 from models.tables import ExternalLogin, User
@@ -32,10 +33,15 @@ class Person(NamedTuple):
     email_verified: bool
 
 
+_LOGINS: Query[ExternalLogin] = Query(
+    select(ExternalLogin).where(ExternalLogin.account_id == bindparam("user_id")).order_by(ExternalLogin.id),
+    lambda login: login,
+)
+
+
 def list_logins(session: Session, user: User) -> Sequence[ExternalLogin]:
     """The services that vouch for the user, in the order in which they were attached."""
-    query = select(ExternalLogin).where(ExternalLogin.account_id == user.id).order_by(ExternalLogin.id)
-    return session.scalars(query).all()
+    return session.ask(_LOGINS, user_id=user.id)
 
 
 def find_user(session: Session, service: str, person: Person) -> User | None:

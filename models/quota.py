@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from models.dialect import insert_new, insert_or_leave
 from models.errors import QuotaExceeded
+from models.repository_usage import forget_blobs
 from models.session import Session
 from models.tables import (
     Account,
@@ -26,7 +27,6 @@ from models.tables import (
     Quota,
     QuotaLimit,
     Repository,
-    RepositoryBlob,
 )
 from models.tables.quota import LimitKind
 
@@ -155,12 +155,13 @@ def _room(*, everybody: bool) -> Select[Any, Any, Any, Any]:
     )
 
 
-def release_blobs(session: Session, claimed: dict[int, set[int]]) -> None:
+def release_blobs(session: Session, claimed: dict[int, set[int]], freed: dict[int, set[int]]) -> None:
     """Give back what no manifest needs any more of these (namespace id → blob ids), after `manifest_blob` rows went.
 
-    Nothing may follow in the transaction, as with `charge`.
+    `freed`: the same by repository. Nothing may follow in the transaction, as with `charge`.
     """
     removed = {id_: _release(session, id_, claimed[id_]) for id_ in sorted(claimed)}
+    forget_blobs(session, freed)
     for namespace_id, size in removed.items():
         if size:
             session.run(_COUNT, {"namespace_id": namespace_id, "change": -size})
@@ -192,21 +193,6 @@ def sizes_of(session: Session, namespace_ids: Iterable[int]) -> dict[int, int]:
     ids = list(namespace_ids)
     query = select(NamespaceUsage.namespace_id, NamespaceUsage.size).where(NamespaceUsage.namespace_id.in_(ids))
     return dict.fromkeys(ids, 0) | {row.namespace_id: row.size for row in session.execute(query)}
-
-
-def repository_sizes(session: Session, repository_ids: Iterable[int]) -> dict[int, int]:
-    """The bytes of the distinct blobs that the manifests of each repository need."""
-    ids = list(repository_ids)
-    needed = exists().where(
-        ManifestBlob.repository_id == RepositoryBlob.repository_id, ManifestBlob.blob_id == RepositoryBlob.blob_id
-    )
-    query = (
-        select(RepositoryBlob.repository_id, func.sum(Blob.size))
-        .join(Blob, Blob.id == RepositoryBlob.blob_id)
-        .where(RepositoryBlob.repository_id.in_(ids), needed)
-        .group_by(RepositoryBlob.repository_id)
-    )
-    return dict.fromkeys(ids, 0) | {id_: int(size) for id_, size in session.execute(query)}
 
 
 def threshold(kind: LimitKind, namespace: InstrumentedAttribute[int] | int) -> ScalarSelect[Any]:

@@ -2,30 +2,36 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Executable, delete, exists, func, select, update
 
 from models.dialect import insert_new
+from models.repository_usage import needed_size, recount_all
 from models.session import Database, Session
-from models.tables import Account, Blob, ManifestBlob, NamespaceBlob, NamespaceUsage, Repository
+from models.tables import Account, Blob, ManifestBlob, NamespaceBlob, NamespaceUsage, Repository, RepositoryUsage
 
 _AT_A_TIME = 200
 
 
 @dataclass(frozen=True)
 class Audited:
-    """One namespace: its sum as kept, the sum of its `namespace_blob` rows, and what its manifests really need."""
+    """One namespace: its sum as kept, the sum of its `namespace_blob` rows, and what its manifests really need.
+
+    `repositories`: the bytes by which the sums of its repositories are wrong, all together.
+    """
 
     namespace_id: int
     name: str
     kept: int
     claimed: int
     needed: int
+    repositories: int
 
     @property
     def drift(self) -> int:
-        """Bytes by which the sum is wrong; where it is right by chance, those of the rows."""
-        return self.kept - self.needed or self.claimed - self.needed
+        """Bytes by which the sum is wrong; where it is right by chance, those of the rows, or of the repositories."""
+        return self.kept - self.needed or self.claimed - self.needed or self.repositories
 
 
 def audit_usage(database: Database) -> Iterator[Audited]:
@@ -63,6 +69,10 @@ def repair_usage(database: Database, namespace_id: int) -> None:
         session.execute(update(NamespaceUsage).where(mine).values(size=total))
 
     database.apply(repair)
+    with database.read() as session:
+        ids = list(session.scalars(select(Repository.id).where(Repository.namespace_id == namespace_id)))
+    for at in range(0, len(ids), _AT_A_TIME):
+        database.apply(partial(recount_all, repository_ids=ids[at : at + _AT_A_TIME]))
 
 
 def _claim_what_is_needed(session: Session, namespace_id: int) -> None:
@@ -81,10 +91,17 @@ def _count(namespace_id: int) -> Executable:
     kept = select(NamespaceUsage.size).where(NamespaceUsage.namespace_id == namespace_id)
     claimed = select(func.sum(NamespaceBlob.size)).where(NamespaceBlob.namespace_id == namespace_id)
     needed = select(func.sum(Blob.size)).where(Blob.id.in_(blobs))
+    wrong = (
+        select(func.sum(func.abs(func.coalesce(RepositoryUsage.size, 0) - needed_size(Repository.id))))
+        .select_from(Repository)
+        .outerjoin(RepositoryUsage, RepositoryUsage.repository_id == Repository.id)
+        .where(Repository.namespace_id == namespace_id)
+    )
     return select(
         Account.id,
         Account.name,
         func.coalesce(kept.scalar_subquery(), 0),
         func.coalesce(claimed.scalar_subquery(), 0),
         func.coalesce(needed.scalar_subquery(), 0),
+        func.coalesce(wrong.scalar_subquery(), 0),
     ).where(Account.id == namespace_id)

@@ -1,19 +1,18 @@
 """How many bytes a namespace may use, and what happens near that: Quay's quotas with their limits."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 
 from models import audit
 from models.access import Identity
 from models.errors import Conflict, Invalid, NotFound
-from models.quota import sizes_of
+from models.queries import Query
 from models.session import Session
-from models.tables import Account, Quota, QuotaLimit
+from models.tables import Account, NamespaceUsage, Quota, QuotaLimit
 from models.tables.quota import LimitKind
 
 LARGEST = 1 << 53
@@ -22,29 +21,72 @@ _UNITS = ("Byte", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SIZE = re.compile(r"([0-9]{1,30})\s?(?:B|([KMGTPEZY])(i?)B?)?", re.ASCII)
 
 
+class KnownQuota(NamedTuple):
+    id: int
+    limit_bytes: int
+
+
+class KnownLimit(NamedTuple):
+    id: int
+    kind: LimitKind
+    threshold_percent: int
+
+
 @dataclass(frozen=True)
 class Allowance:
     """What a namespace uses, and the quota it has, if it has one."""
 
     used_bytes: int
-    quota: Quota | None
-    limits: list[QuotaLimit]
+    quota: KnownQuota | None
+    limits: list[KnownLimit]
+
+
+class _Fact(NamedTuple):
+    """A namespace's usage and quota beside one of its limits, if it has any."""
+
+    namespace_id: int
+    used_bytes: int | None
+    quota_id: int | None
+    limit_bytes: int | None
+    limit_id: int | None
+    kind: LimitKind | None
+    threshold_percent: int | None
+
+
+_FACTS = (
+    select(Account.id, NamespaceUsage.size, Quota.id, Quota.limit_bytes)
+    .add_columns(QuotaLimit.id, QuotaLimit.kind, QuotaLimit.threshold_percent)
+    .outerjoin(NamespaceUsage, NamespaceUsage.namespace_id == Account.id)
+    .outerjoin(Quota, Quota.namespace_id == Account.id)
+    .outerjoin(QuotaLimit, QuotaLimit.quota_id == Quota.id)
+    .order_by(QuotaLimit.threshold_percent, QuotaLimit.id)
+)
+_FACTS_OF_ONE = Query(_FACTS.where(Account.id == bindparam("namespace_id")), _Fact)
 
 
 def allowances(session: Session, namespace_ids: Sequence[int]) -> dict[int, Allowance]:
     """What each of the namespaces uses and may use."""
-    sizes = sizes_of(session, namespace_ids)
-    quotas = {quota.namespace_id: quota for quota in session.scalars(_of(namespace_ids))}
-    limits: dict[int, list[QuotaLimit]] = defaultdict(list)
-    if quotas:
-        for limit in session.scalars(_limits_of([quota.id for quota in quotas.values()])):
-            limits[limit.quota_id].append(limit)
+    if len(namespace_ids) == 1:
+        facts = session.ask(_FACTS_OF_ONE, namespace_id=namespace_ids[0])
+    else:
+        facts = [_Fact(*row) for row in session.execute(_FACTS.where(Account.id.in_(namespace_ids)))]
+    of_each: dict[int, list[_Fact]] = {id_: [] for id_ in namespace_ids}
+    for fact in facts:
+        of_each[fact.namespace_id].append(fact)
+    return {id_: _allowance(found) for id_, found in of_each.items()}
 
-    def allowance(id_: int) -> Allowance:
-        quota = quotas.get(id_)
-        return Allowance(sizes[id_], quota, limits[quota.id] if quota else [])
 
-    return {id_: allowance(id_) for id_ in namespace_ids}
+def _allowance(facts: list[_Fact]) -> Allowance:
+    first = facts[0] if facts else None
+    quota = None
+    if first and first.quota_id is not None and first.limit_bytes is not None:
+        quota = KnownQuota(first.quota_id, first.limit_bytes)
+    limits = [
+        KnownLimit(each.limit_id, each.kind, each.threshold_percent)
+        for each in facts
+        if each.limit_id is not None and each.kind is not None and each.threshold_percent is not None
+    ]
+    return Allowance(first.used_bytes or 0 if first else 0, quota, limits)
 
 
 def find_quota(session: Session, namespace: Account) -> Quota | None:

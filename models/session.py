@@ -7,13 +7,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, Result, create_engine, event, orm
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, InvalidatePoolError, OperationalError
 
+from models.queries import Query
 from models.vault import Vault
 
 SQLITE_PRAGMAS = (
@@ -35,14 +36,38 @@ _CONFLICTS = frozenset({"40P01", "40001"})
 T = TypeVar("T")
 
 
-class Session(orm.Session):
-    """A transaction, the vault and settings its functions need, and the jobs to wake when it has committed."""
+class Asked(Protocol):
+    """What answers queries in the place of a session (models.reader)."""
 
-    def __init__(self, bind: Engine, vault: Vault, *, quota_default: int | None = 0) -> None:
+    def ask(self, query: Query[T], values: dict[str, Any]) -> list[T]:
+        """What is found at this moment."""
+
+
+class Session(orm.Session):
+    """A transaction, the vault and settings its functions need, and the jobs to wake when it has committed.
+
+    `reader`, if there is one, answers what is asked by `ask`.
+    """
+
+    def __init__(
+        self, bind: Engine, vault: Vault, *, quota_default: int | None = 0, reader: Asked | None = None
+    ) -> None:
         super().__init__(bind, expire_on_commit=False)
         self.vault = vault
         self.quota_default = quota_default
         self.wakeups: list[tuple[str, str]] = []
+        self._reader = reader
+
+    def ask(self, query: Query[T], **values: Any) -> list[T]:
+        """All that the query finds."""
+        if self._reader is not None:
+            return self._reader.ask(query, values)
+        return [query.make(*row) for row in self.execute(query.statement, values)]
+
+    def first(self, query: Query[T], **values: Any) -> T | None:
+        """The first that the query finds, if any."""
+        found = self.ask(query, **values)
+        return found[0] if found else None
 
     def run(self, statement: Executable, rows: dict[str, Any] | list[dict[str, Any]] | None = None) -> Result[Any]:
         """Execute a statement that was built once, in this transaction but without the ORM: for hot paths.
@@ -91,9 +116,9 @@ class Database:
         )
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A transaction that changes nothing: it is rolled back at the end."""
-        with Session(self.engine, self.vault, quota_default=self.quota_default) as session:
+    def read(self, reader: Asked | None = None) -> Iterator[Session]:
+        """A transaction that changes nothing: it is rolled back at the end. What is asked of `reader` has its own."""
+        with Session(self.engine, self.vault, quota_default=self.quota_default, reader=reader) as session:
             yield session
 
     @contextmanager

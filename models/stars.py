@@ -1,10 +1,11 @@
 """Stars: the repositories that a user has marked to find them again."""
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from models.access import Identity, find_repository, may
 from models.dialect import insert_new
 from models.errors import NotFound
+from models.queries import Query
 from models.session import Session
 from models.tables import Account, Repository, Star, User
 
@@ -27,6 +28,21 @@ def unstar(session: Session, user: User, path: str) -> None:
     )
     mine = delete(Star).where(Star.account_id == user.id, Star.repository_id.in_(repositories))
     session.execute(mine.execution_options(synchronize_session=False))
+
+
+_STARRED = Query(
+    select(Star.repository_id).where(
+        Star.account_id == bindparam("account_id"), Star.repository_id == bindparam("repository_id")
+    ),
+    bool,
+)
+
+
+def is_starred(session: Session, caller: Identity, repository: Repository) -> bool:
+    """Whether the caller starred the repository."""
+    if caller.account_id is None:
+        return False
+    return session.first(_STARRED, account_id=caller.account_id, repository_id=repository.id) is not None
 
 
 def starred_among(session: Session, caller: Identity, ids: list[int]) -> set[int]:

@@ -2,9 +2,9 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Integer, Row, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -12,15 +12,30 @@ from models.access import Identity
 from models.dialect import insert_or_leave
 from models.errors import Conflict, NotFound, TagImmutable
 from models.immutability import is_fixed
+from models.queries import Query
 from models.session import Session
 from models.tables import Manifest, Repository, Tag
+
+
+class ListedTag(NamedTuple):
+    """A stretch of a tag's life, and of its manifest what is shown beside it."""
+
+    name: str
+    start_ms: int
+    end_ms: int | None
+    expires_ms: int | None
+    reversion: bool
+    immutable: bool
+    digest: str
+    is_index: bool
+    image_size: int
 
 
 @dataclass(frozen=True)
 class TagPage:
     """One page of tags, and whether there are more."""
 
-    tags: list[Tag]
+    tags: list[ListedTag]
     page: int
     has_additional: bool
 
@@ -238,6 +253,21 @@ def list_tag_names(session: Session, repository_id: int, *, after: str = "", lim
     return list(session.scalars(TAG_NAMES, values))
 
 
+_LISTED = (
+    select(Tag.name, Tag.start_ms, Tag.end_ms, Tag.expires_ms, Tag.reversion, Tag.immutable)
+    .add_columns(Manifest.digest, Manifest.is_index, Manifest.image_size)
+    .join(Tag.manifest)
+    .where(Tag.repository_id == bindparam("repository_id"))
+    .order_by(Tag.start_ms.desc(), Tag.id.desc())
+    .offset(bindparam("skipped", type_=Integer))
+    .limit(bindparam("most", type_=Integer))
+)
+_ALL = Query(_LISTED, ListedTag)
+_ALIVE = Query(
+    _LISTED.where(Tag.end_ms.is_(None), or_(Tag.expires_ms.is_(None), Tag.expires_ms > bindparam("now_ms"))), ListedTag
+)
+
+
 def list_tags(
     session: Session,
     repository: Repository,
@@ -252,18 +282,18 @@ def list_tags(
 
     `page` counts from 1, `limit` is at most 100; `specific` and `name_filter` limit the names.
     """
-    query = (
-        select(Tag).join(Tag.manifest).options(contains_eager(Tag.manifest)).where(Tag.repository_id == repository.id)
-    )
-    if specific is not None:
-        query = query.where(Tag.name == specific)
-    if name_filter is not None:
-        query = query.where(_name_matches(*name_filter))
+    query = _ALIVE if only_active else _ALL
+    values = {"repository_id": repository.id, "skipped": (page - 1) * limit, "most": limit + 1}
     if only_active:
-        query = query.where(alive())
-    query = query.order_by(Tag.start_ms.desc(), Tag.id.desc()).offset((page - 1) * limit).limit(limit + 1)
-    tags = list(session.scalars(query))
-    return TagPage(tags[:limit], page, len(tags) > limit)
+        values["now_ms"] = now_ms()
+    conditions = [] if specific is None else [Tag.name == specific]
+    if name_filter is not None:
+        conditions.append(_name_matches(*name_filter))
+    if conditions:
+        found = [ListedTag(*row) for row in session.execute(query.statement.where(*conditions), values)]
+    else:
+        found = session.ask(query, **values)
+    return TagPage(found[:limit], page, len(found) > limit)
 
 
 def count_tags(session: Session, repository: Repository) -> int:

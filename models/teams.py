@@ -1,9 +1,9 @@
 """Teams of organizations: their roles, members and permissions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Integer, bindparam, exists, func, select
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -11,26 +11,45 @@ from models.access import Identity, find_account, is_robot_of_others
 from models.errors import Conflict, Invalid, NotFound
 from models.names import check_namespace
 from models.organizations import keep_an_administrator
+from models.queries import Query
 from models.session import Session
 from models.tables import Account, Organization, Permission, Repository, Team, TeamMember
 from models.tables.accounts import TeamRole
 
 
-@dataclass(frozen=True)
-class Size:
-    """How many repositories a team has permissions in, and how many members it has."""
+class ListedTeam(NamedTuple):
+    """A team, in how many repositories it has permissions, how many members it has, and whether somebody is in it."""
 
+    name: str
+    role: TeamRole
+    description: str
     repositories: int
     members: int
+    has_account: bool
 
 
 def find_team(session: Session, organization: Account, name: str) -> Team | None:
     return session.scalar(select(Team).where(Team.organization_id == organization.id, Team.name == name))
 
 
-def list_teams(session: Session, organization: Account) -> list[Team]:
-    """The organization's teams, oldest first."""
-    return list(session.scalars(select(Team).where(Team.organization_id == organization.id).order_by(Team.id)))
+_TEAMS = Query(
+    select(
+        Team.name,
+        Team.role,
+        Team.description,
+        select(func.count()).select_from(Permission).where(Permission.team_id == Team.id).scalar_subquery(),
+        select(func.count()).select_from(TeamMember).where(TeamMember.team_id == Team.id).scalar_subquery(),
+        exists().where(TeamMember.team_id == Team.id, TeamMember.account_id == bindparam("account_id", type_=Integer)),
+    )
+    .where(Team.organization_id == bindparam("organization_id"))
+    .order_by(Team.id),
+    ListedTeam,
+)
+
+
+def list_teams(session: Session, organization: Account, account_id: int | None = None) -> list[ListedTeam]:
+    """The organization's teams, oldest first, and whether the account is in each."""
+    return session.ask(_TEAMS, organization_id=organization.id, account_id=account_id)
 
 
 def teams_of(session: Session, organization: Account, account_id: int | None) -> set[int]:
@@ -39,14 +58,6 @@ def teams_of(session: Session, organization: Account, account_id: int | None) ->
     return set(
         session.scalars(query.where(Team.organization_id == organization.id, TeamMember.account_id == account_id))
     )
-
-
-def sizes(session: Session, organization: Account) -> dict[int, Size]:
-    """The size of each of the organization's teams, by the team's id."""
-    repositories = select(func.count()).select_from(Permission).where(Permission.team_id == Team.id).scalar_subquery()
-    members = select(func.count()).select_from(TeamMember).where(TeamMember.team_id == Team.id).scalar_subquery()
-    query = select(Team.id, repositories, members).where(Team.organization_id == organization.id)
-    return {team: Size(in_repositories, of_members) for team, in_repositories, of_members in session.execute(query)}
 
 
 def put_team(

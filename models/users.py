@@ -1,19 +1,23 @@
 """People: create, list, change, remove."""
 
-from sqlalchemy import select
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select
 
 from models import audit
-from models.access import TEAM_RANK, Identity, find_account
+from models.access import Identity, find_account
 from models.brakes import PASSWORD, Counted, release
 from models.codes import void_codes
 from models.errors import Conflict, Invalid, NotFound
 from models.names import check_email, check_namespace
 from models.organizations import lock_organizations
 from models.passwords import hash_password
+from models.queries import Query
 from models.removal import remove_account
+from models.roles import TEAM_RANK
 from models.session import Session
 from models.sessions import end_sessions
-from models.tables import Organization, Team, TeamMember, User
+from models.tables import Account, Organization, Team, TeamMember, User
 from models.tables.accounts import TWO_WEEKS_S, TeamRole
 
 
@@ -119,19 +123,33 @@ def remove_user(session: Session, user: User, *, own: bool = False, actor: Ident
     remove_account(session, user)
 
 
-def organizations_of(session: Session, user: User) -> list[tuple[Organization, TeamRole]]:
+class Membership(NamedTuple):
+    """An organization that somebody is in, and the role of one of its teams there."""
+
+    kind: str
+    name: str
+    email: str | None
+    uuid: str
+    role: TeamRole
+
+
+_MEMBERSHIPS = Query(
+    select(Account.kind, Account.name, Account.email, Account.uuid, Team.role)
+    .join(Team, Team.organization_id == Account.id)
+    .join(TeamMember, TeamMember.team_id == Team.id)
+    .where(TeamMember.account_id == bindparam("user_id"), Account.kind == "organization")
+    .order_by(Account.name),
+    Membership,
+)
+
+
+def organizations_of(session: Session, user: User) -> list[Membership]:
     """The organizations in any of whose teams the user is, by name, with the most that it is there."""
-    query = (
-        select(Organization, Team.role)
-        .join(Team, Team.organization_id == Organization.id)
-        .join(TeamMember, TeamMember.team_id == Team.id)
-        .where(TeamMember.account_id == user.id)
-        .order_by(Organization.name)
-    )
-    found: dict[Organization, TeamRole] = {}
-    for organization, role in session.execute(query):
-        found[organization] = max(role, found.get(organization, role), key=TEAM_RANK.__getitem__)
-    return list(found.items())
+    found: dict[str, Membership] = {}
+    for each in session.ask(_MEMBERSHIPS, user_id=user.id):
+        if each.name not in found or TEAM_RANK[each.role] > TEAM_RANK[found[each.name].role]:
+            found[each.name] = each
+    return list(found.values())
 
 
 def free_email(session: Session, email: str) -> str:

@@ -1,11 +1,12 @@
 """Manifests on their way in: several at once, each with what it refers to, its tags and its log entries.
 
 Everything is asked and written for all of them together, since a statement costs more than a row. Rows that others may
-want at the same moment are locked in one order: children, manifests, blobs of the namespaces, tags, usage, each sorted.
+want at the same moment are locked in one order: children, manifests, blobs of the namespaces, tags, usage of
+repositories, usage of namespaces, each sorted.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select
@@ -16,6 +17,7 @@ from models.announcements import announce_push
 from models.dialect import insert_new, insert_or_leave, upsert
 from models.quota import charge, claim_blobs
 from models.quota_notices import warn
+from models.repository_usage import count_manifests
 from models.session import Session
 from models.tables import (
     Account,
@@ -71,6 +73,14 @@ class _Needs:
         return shared if self.push.lifetime_s is None else self.push.lifetime_s
 
 
+@dataclass(frozen=True)
+class _Written:
+    """Whose rows were written: ids of new manifests by repository, and repositories of those that came back."""
+
+    new: dict[int, list[int]] = field(default_factory=dict)
+    again: set[int] = field(default_factory=set)
+
+
 def put_manifests(session: Session, pushes: list[ManifestPush], *, protection_s: int = 3600) -> None:
     """Store the manifests and let their tags name them: all of them, or none if there is an error.
 
@@ -79,9 +89,11 @@ def put_manifests(session: Session, pushes: list[ManifestPush], *, protection_s:
     it yet (PUSH_TEMP_TAG_EXPIRATION_SEC).
     """
     added: dict[Account, int] = {}
+    written = _Written()
     for wave in _waves(pushes):
-        for namespace, size in _put(session, wave, protection_s).items():
+        for namespace, size in _put(session, wave, written, protection_s).items():
             added[namespace] = added.get(namespace, 0) + size
+    count_manifests(session, written.new, written.again)
     for namespace in sorted(added, key=lambda account: account.id):
         for limit in charge(session, namespace, added[namespace]):
             warn(session, namespace, limit)
@@ -101,13 +113,17 @@ def _waves(pushes: list[ManifestPush]) -> Iterator[list[ManifestPush]]:
     yield wave
 
 
-def _put(session: Session, pushes: list[ManifestPush], protection_s: int) -> dict[Account, int]:
+def _put(session: Session, pushes: list[ManifestPush], all_written: _Written, protection_s: int) -> dict[Account, int]:
     """The bytes that the pushes, all of different manifests and tags, add to each namespace."""
     needs = _look_up(session, pushes)
     written = _insert(session, needs)
+    for (repository_id, _), id_ in written.items():
+        all_written.new.setdefault(repository_id, []).append(id_)
     known = _served(session, [push for push in pushes if push.key not in written], protection_s)
     # What is neither new nor served was deleted and comes back.
-    written |= _insert(session, [need for need in needs if need.push.key not in written | known], again=True)
+    again = _insert(session, [need for need in needs if need.push.key not in written | known], again=True)
+    all_written.again.update(repository_id for repository_id, _ in again)
+    written |= again
     added = _claim(session, [need for need in needs if need.push.key in written])
     _refer(session, needs, written)
     ids = written | known

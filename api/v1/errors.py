@@ -119,18 +119,30 @@ def problem(
     return finish(Response(content, status=code, mimetype="application/json"))
 
 
+ALWAYS: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",  # no cookie is ever sent along with it
+    "Access-Control-Allow-Methods": "DELETE, GET, HEAD, OPTIONS, POST, PUT",
+    "Access-Control-Max-Age": "21600",
+    "Access-Control-Allow-Headers": "AUTHORIZATION, CONTENT-TYPE, X-REQUESTED-WITH",
+    "Access-Control-Expose-Headers": "Location, Retry-After, WWW-Authenticate",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The headers that every answer of this surface has."""
+USUALLY: Mapping[str, str] = {
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",  # answers may hold robot tokens
+    "Vary": "Cookie",
+}
+"""Those that it has unless it says something else."""
+
+
 def finish(response: Response) -> Response:
-    """The headers that every answer of this surface has."""
+    """Add the headers of this surface."""
     headers = response.headers
-    headers["Access-Control-Allow-Origin"] = "*"  # no cookie is ever sent along with it
-    headers["Access-Control-Allow-Methods"] = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
-    headers["Access-Control-Max-Age"] = "21600"
-    headers["Access-Control-Allow-Headers"] = "AUTHORIZATION, CONTENT-TYPE, X-REQUESTED-WITH"
-    headers["Access-Control-Expose-Headers"] = "Location, Retry-After, WWW-Authenticate"
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("X-Frame-Options", "DENY")
-    headers.setdefault("Cache-Control", "no-store")  # answers may hold robot tokens
-    headers.setdefault("Vary", "Cookie")
+    for name, value in ALWAYS.items():
+        headers[name] = value
+    for name, value in USUALLY.items():
+        headers.setdefault(name, value)
     if token := g.get("csrf_token"):
         headers.setdefault("X-Next-CSRF-Token", token)
     return response

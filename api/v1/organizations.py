@@ -7,12 +7,13 @@ from pydantic import Field
 from api.endpoint import Body, Resource, Section, View, operation
 from api.rules import fresh, org_admin, organization_shown, user_admin
 from api.v1.quota_views import WithQuota, namespace_quotas
-from api.v1.views import AvatarView, avatar_of, avatar_of_team
+from api.v1.views import AvatarView, avatar, avatar_of
 from models import organizations, teams
-from models.access import Identity, administers, namespace_role
+from models.access import Identity, namespace_role
 from models.errors import Invalid
 from models.session import Session
-from models.tables import Organization, Team, User
+from models.tables import Organization, User
+from models.teams import ListedTeam
 
 section = Section("organization", __doc__)
 
@@ -97,7 +98,7 @@ class Organizations(Resource):
 
 @section.at("/organization/<orgname>")
 class SingleOrganization(Resource):
-    @operation("getOrganization", allow=organization_shown)
+    @operation("getOrganization", allow=organization_shown, hot=True)
     def get(self, organization: Organization) -> AnyOrganizationView:
         """Get the details for the specified organization."""
         return self.show(organization)
@@ -142,14 +143,15 @@ class SingleOrganization(Resource):
 
 def everybodys_view(session: Session, caller: Identity, organization: Organization) -> OrganizationView:
     """What the caller may know of any organization."""
-    is_admin = administers(session, caller, organization)
+    # What a token without that scope may not use, it is not told of either.
     role = namespace_role(session, caller, organization) if caller.may_use("org:admin") else None
+    is_admin = role == "admin"
     return OrganizationView(
         name=organization.name,
         email=(organization.email or "") if is_admin else "",
         avatar=avatar_of(organization, "user"),
         is_admin=is_admin,
-        is_member=is_admin or role is not None,
+        is_member=role is not None,
     )
 
 
@@ -166,18 +168,15 @@ def administrators_view(organization: Organization, members: MembersOrganization
 def _teams(
     session: Session, organization: Organization, account_id: int | None, *, is_admin: bool
 ) -> dict[str, OrganizationTeam]:
-    sizes = teams.sizes(session, organization)
-    mine = teams.teams_of(session, organization, account_id)
-
-    def show(team: Team) -> OrganizationTeam:
+    def show(team: ListedTeam) -> OrganizationTeam:
         return OrganizationTeam(
             name=team.name,
             description=team.description,
             role=team.role,
-            avatar=avatar_of_team(team),
-            can_view=is_admin or team.id in mine,
-            repo_count=sizes[team.id].repositories,
-            member_count=sizes[team.id].members,
+            avatar=avatar(team.name, team.name, "team"),
+            can_view=is_admin or team.has_account,
+            repo_count=team.repositories,
+            member_count=team.members,
         )
 
-    return {team.name: show(team) for team in teams.list_teams(session, organization)}
+    return {team.name: show(team) for team in teams.list_teams(session, organization, account_id)}

@@ -8,8 +8,8 @@ from pydantic import Field
 from api.endpoint import View
 from api.v1.views import Sparse
 from config.settings import Settings
-from models.quota import repository_sizes
-from models.quota_limits import Allowance, allowances, human_size
+from models.quota_limits import Allowance, KnownLimit, allowances, human_size
+from models.repository_usage import repository_sizes
 from models.session import Session
 from models.tables import Account, QuotaLimit, Repository
 
@@ -45,7 +45,7 @@ class QuotaReport(RepositoryQuotaReport):
     backfill_status: Literal["complete"] = "complete"
 
 
-def limit_view(limit: QuotaLimit) -> QuotaLimitView:
+def limit_view(limit: QuotaLimit | KnownLimit) -> QuotaLimitView:
     return QuotaLimitView(id=limit.id, type=limit.kind, limit_percent=limit.threshold_percent)
 
 

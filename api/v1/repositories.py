@@ -12,9 +12,10 @@ from api.v1.quota_views import RepositoryQuotaReport, repository_reports
 from api.v1.tags import image_of, moment, tag_end
 from api.v1.views import Moment, Sparse, SuccessView
 from models import activity, repositories, stars, tags
-from models.access import may
+from models.access import repository_role
 from models.errors import Invalid
 from models.repositories import Filter
+from models.roles import RANK
 from models.tables import Repository
 
 section = Section("repository", __doc__)
@@ -95,6 +96,10 @@ class CreatedRepository(View):
 class RepositoryQuery(Query):
     include_tags: bool = Field(True, alias="includeTags", description="Whether to include the repository's tags")
     include_stats: bool = Field(False, alias="includeStats", description="Whether to include actions per day")
+
+    @property
+    def is_quick(self) -> bool:
+        return not self.include_stats
 
 
 class RepositoryTag(View):
@@ -193,25 +198,26 @@ class Repositories(Resource):
 
 @section.at("/repository/<repopath:repository>")
 class SingleRepository(Resource):
-    @operation("getRepo", allow=repo_read)
+    @operation("getRepo", allow=repo_read, hot=True)
     def get(self, repository: Repository, query: RepositoryQuery) -> RepositoryView:
         """Fetch the specified repository."""
         session, caller = self.session, self.caller
         namespace = repository.namespace
+        rank = RANK[repository_role(session, caller, repository)]
         return RepositoryView(
             namespace=namespace.name,
             name=repository.name,
             description=repository.description,
             is_public=repository.is_public,
             is_organization=namespace.kind == "organization",
-            is_starred=bool(stars.starred_among(session, caller, [repository.id])),
+            is_starred=stars.is_starred(session, caller, repository),
             status_token="" if repository.is_public else repository.status_token,
             trust_enabled=repository.trust_enabled,
             tag_expiration_s=namespace.tag_expiration_s,
             state=repository.state,
             tags=self.tags_of(repository) if query.include_tags else None,
-            can_write=may(session, caller, repository, "write"),
-            can_admin=may(session, caller, repository, "admin"),
+            can_write=rank >= RANK["write"],
+            can_admin=rank >= RANK["admin"],
             stats=self.stats_of(repository) if query.include_stats else None,
             quota_report=repository_reports(session, self.settings, [repository]).get(repository.id),
         )
@@ -232,10 +238,10 @@ class SingleRepository(Resource):
         return {
             tag.name: RepositoryTag(
                 name=tag.name,
-                size=tag.manifest.image_size,
+                size=tag.image_size,
                 last_modified=moment(tag.start_ms),
                 expiration=tag_end(tag),
-                manifest_digest=tag.manifest.digest,
+                manifest_digest=tag.digest,
                 image_id=image_of(tag),
             )
             for tag in found.tags

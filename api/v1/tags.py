@@ -11,7 +11,8 @@ from api.v1.views import Moment, Sparse
 from models import tag_changes, tags
 from models.errors import Invalid, NotFound
 from models.images import find_image, image_id
-from models.tables import Repository, Tag
+from models.tables import Repository
+from models.tags import ListedTag
 from registry.names import Malformed, parse_tag
 
 section = Section("tag", __doc__)
@@ -28,6 +29,10 @@ class TagsQuery(Query):
     limit: int = Field(50, ge=1, description=f"Limit to the number of results to return per page. Max {MOST_TAGS}.")
     filter_tag_name: str | None = Field(None, description="`like:text` or `eq:text`: limits the tags by their names")
     specific: str | None = Field(None, alias="specificTag", description="Filters the tags to the specific tag")
+
+    @property
+    def is_quick(self) -> bool:
+        return self.page == 1 and self.filter_tag_name is None and self.specific is None
 
 
 class TagView(View):
@@ -77,7 +82,7 @@ class TagRestoration(Body):
 
 @section.at("/repository/<repopath:repository>/tag/")
 class RepositoryTags(Resource):
-    @operation("listRepoTags", allow=repo_read)
+    @operation("listRepoTags", allow=repo_read, hot=True)
     def get(self, repository: Repository, query: TagsQuery) -> TagsView:
         """List the tags of the repository, newest first."""
         found = tags.list_tags(
@@ -137,34 +142,34 @@ class RestoredTag(_Tag):
         return EmptyView()
 
 
-def tag_end(tag: Tag) -> datetime | None:
+def tag_end(tag: ListedTag) -> datetime | None:
     """When the tag ended, or is going to."""
     end_ms = tag.end_ms if tag.end_ms is not None else tag.expires_ms
     return None if end_ms is None else moment(end_ms)
 
 
-def image_of(tag: Tag) -> str | None:
+def image_of(tag: ListedTag) -> str | None:
     """The id of the image that the tag means; of an index, None."""
-    return None if tag.manifest.is_index else image_id(tag.manifest.digest)
+    return None if tag.is_index else image_id(tag.digest)
 
 
 def moment(unix_ms: int) -> datetime:
     return datetime.fromtimestamp(unix_ms // 1000, UTC)
 
 
-def _view(tag: Tag) -> TagView:
-    end = tag_end(tag)
+def _view(tag: ListedTag) -> TagView:
+    end, image = tag_end(tag), image_of(tag)
     return TagView(
         name=tag.name,
         reversion=tag.reversion,
         immutable=True if tag.immutable else None,
         start_ts=tag.start_ms // 1000,
         end_ts=None if end is None else int(end.timestamp()),
-        manifest_digest=tag.manifest.digest,
-        is_manifest_list=tag.manifest.is_index,
-        docker_image_id=image_of(tag),
-        image_id=image_of(tag),
-        size=tag.manifest.image_size,
+        manifest_digest=tag.digest,
+        is_manifest_list=tag.is_index,
+        docker_image_id=image,
+        image_id=image,
+        size=tag.image_size,
         last_modified=moment(tag.start_ms),
         expiration=end,
     )

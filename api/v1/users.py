@@ -10,10 +10,12 @@ from api.v1.quota_views import WithQuota, namespace_quotas
 from api.v1.views import AvatarView, Sparse, avatar_of
 from config.settings import Settings
 from models import external_logins, users
-from models.access import TEAM_RANK, Identity
+from models.access import Identity
+from models.roles import TEAM_RANK
 from models.session import Session
-from models.tables import Organization, User
+from models.tables import User
 from models.tables.accounts import TeamRole
+from models.users import Membership
 
 section = Section("user", __doc__)
 
@@ -73,7 +75,7 @@ class OwnUserView(UserView, WithQuota):
 
 @section.at("/user/")
 class OwnAccount(Resource):
-    @operation("getLoggedInUser", allow=user_read)
+    @operation("getLoggedInUser", allow=user_read, hot=True)
     def get(self, user: User) -> UserView | OwnUserView:
         """Get user information for the authenticated user."""
         return show_account(self.session, self.caller, user, settings=self.settings)
@@ -87,8 +89,8 @@ def show_account(session: Session, caller: Identity, user: User, *, settings: Se
         "verified": user.verified,
         "email": user.email,
         "organizations": [
-            _show_organization(caller, found, "admin" if caller.full_access else role)
-            for found, role in users.organizations_of(session, user)
+            _show_organization(caller, found, "admin" if caller.full_access else found.role)
+            for found in users.organizations_of(session, user)
         ],
         "super_user": True if caller.superuser else None,
     }
@@ -113,7 +115,7 @@ def _show_logins(session: Session, user: User) -> list[LoginView]:
     ]
 
 
-def _show_organization(caller: Identity, organization: Organization, role: TeamRole) -> OwnOrganization:
+def _show_organization(caller: Identity, organization: Membership, role: TeamRole) -> OwnOrganization:
     return OwnOrganization(
         name=organization.name,
         avatar=avatar_of(organization),

@@ -8,9 +8,9 @@ from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from api.endpoint import View
 from models import avatars
-from models.avatars import AvatarKind
+from models.avatars import AvatarKind, Pictured
 from models.dates import http_date
-from models.tables import Account, OAuthApplication, Team
+from models.tables import OAuthApplication, Team
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def avatar(name: str, identifier: str, kind: AvatarKind) -> AvatarView:
     return AvatarView.model_validate(avatars.avatar(name, identifier, kind))
 
 
-def avatar_of(account: Account, kind: AvatarKind | None = None) -> AvatarView:
+def avatar_of(account: Pictured, kind: AvatarKind | None = None) -> AvatarView:
     """The account's avatar. `kind`: where Quay shows another one than the account's own."""
     return AvatarView.model_validate(avatars.avatar_of(account, kind))
 

@@ -18,7 +18,7 @@ from models.tables.messages import Message
 from models.tables.notifications import Notification, RepositoryEmail, ToldExpiry, UserNotification
 from models.tables.policies import ImmutabilityPolicy, PrunePolicy
 from models.tables.prototypes import Prototype
-from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit, RegistrySize
+from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit, RegistrySize, RepositoryUsage
 from models.tables.repositories import Permission, Repository, Star
 from models.tables.search import RepositoryTerm
 from models.tables.sessions import BrowserSession
@@ -71,6 +71,7 @@ __all__ = [
     "RepositoryEmail",
     "RepositoryTerm",
     "RepositoryToken",
+    "RepositoryUsage",
     "Robot",
     "RobotFederation",
     "Round",

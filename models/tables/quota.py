@@ -32,6 +32,20 @@ class NamespaceUsage(Base):
     size: Mapped[int] = mapped_column(BigInteger)
 
 
+class RepositoryUsage(Base):
+    """The bytes of the distinct blobs that the repository's manifests need, changed with those.
+
+    A repository into which nothing was pushed has no row.
+    """
+
+    __tablename__ = "repository_usage"
+
+    repository_id: Mapped[int] = mapped_column(
+        ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    size: Mapped[int] = mapped_column(BigInteger)
+
+
 class Quota(Base):
     """How many bytes a namespace may use; what happens near it, its limits say."""
 

@@ -84,7 +84,7 @@ def remove_manifests(session: Session, ids: set[int]) -> None:
     for repository_id in sorted(linked):
         links = (RepositoryBlob.repository_id == repository_id, RepositoryBlob.blob_id.in_(linked[repository_id]))
         session.execute(update(RepositoryBlob).where(*links).values(settled=False))
-    release_blobs(session, claimed)
+    release_blobs(session, claimed, linked)
 
 
 def _settle(ids: set[int], *, to: bool) -> Update:

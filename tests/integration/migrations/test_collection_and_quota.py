@@ -53,7 +53,7 @@ def test_content_of_the_version_before_is_counted_kept_and_collected(database: D
     assert migrate.upgrade(database)[0] == "0002"
 
     (acme,) = audit_usage(database)
-    assert (acme.kept, acme.claimed, acme.needed) == (3, 3, 3)
+    assert (acme.kept, acme.claimed, acme.needed, acme.repositories) == (3, 3, 3, 0)
     assert list(check(database, storage, deep=True)) == []
     assert collect(database, storage, Terms()).blobs == 1
     assert [path for path, _ in storage.list("")] == ["blobs/1"]

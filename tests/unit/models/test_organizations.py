@@ -17,7 +17,6 @@ from models.teams import (
     put_team,
     remove_member,
     remove_team,
-    sizes,
 )
 
 
@@ -36,9 +35,8 @@ def test_who_creates_an_organization_owns_it(session: Session, callers: dict[str
     user = session.get(User, callers["stranger"].account_id)
     assert user
     new = create_organization(session, "new", owner=user, email="a@b.example", actor=callers["stranger"])
-    (team,) = list_teams(session, new)
-    assert (team.name, team.role) == ("owners", "admin")
-    assert [account.name for account in list_members(session, team)] == ["stranger"]
+    (team,) = list_teams(session, new, user.id)
+    assert (team.name, team.role, team.members, team.has_account) == ("owners", "admin", 1, True)
 
 
 def test_names_are_shared_with_users(session: Session, callers: dict[str, Identity]) -> None:
@@ -61,8 +59,7 @@ def test_nothing_is_left_of_a_removed_organization(
 def test_sizes_count_repositories_and_members(
     session: Session, callers: dict[str, Identity], acme: Organization
 ) -> None:
-    counted = {team.name: sizes(session, acme)[team.id] for team in list_teams(session, acme)}
-    assert {name: (size.repositories, size.members) for name, size in counted.items()} == {
+    assert {team.name: (team.repositories, team.members) for team in list_teams(session, acme)} == {
         "owners": (0, 1),
         "members": (0, 1),
         "creators": (0, 1),

@@ -110,7 +110,7 @@ def test_organizations_of_a_user_are_those_with_a_team_of_its(session: Session, 
     member = session.get(User, callers["member"].account_id)
     assert member
     create_organization(session, "aaa", owner=member, email=None, actor=callers["member"])
-    assert [(found.name, role) for found, role in organizations_of(session, member)] == [
+    assert [(found.name, found.role) for found in organizations_of(session, member)] == [
         ("aaa", "admin"),
         ("acme", "member"),
     ]

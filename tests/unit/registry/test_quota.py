@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 
 from models.access import Identity
 from models.errors import Conflict, Invalid, NotFound, QuotaExceeded
-from models.quota import Usage, charge, get_usage, repository_sizes, sizes_of
+from models.quota import Usage, charge, get_usage, sizes_of
 from models.quota_audit import audit_usage, repair_usage
 from models.quota_limits import (
     change_limit,
@@ -23,8 +23,18 @@ from models.quota_limits import (
     remove_limit,
     remove_quota,
 )
+from models.repository_usage import repository_sizes
 from models.session import Database, Session
-from models.tables import Account, LogEntry, Manifest, ManifestBlob, NamespaceBlob, NamespaceUsage, Organization
+from models.tables import (
+    Account,
+    LogEntry,
+    Manifest,
+    ManifestBlob,
+    NamespaceBlob,
+    NamespaceUsage,
+    Organization,
+    RepositoryUsage,
+)
 from registry.collection.terms import Terms
 from registry.gc import collect
 from tests.factories.pusher import Pusher, age
@@ -151,7 +161,8 @@ def test_drift_is_found_and_repaired(pusher: Pusher) -> None:
             return acme(session).id
 
     unclaim = (update(ManifestBlob).values(namespace_id=None), delete(NamespaceBlob))
-    for damage in ((update(NamespaceUsage).values(size=7),), unclaim, (delete(NamespaceUsage),)):
+    sums = [(update(table).values(size=7), delete(table)) for table in (NamespaceUsage, RepositoryUsage)]
+    for damage in (*((statement,) for pair in sums for statement in pair), unclaim):
         with database.write() as session:
             for statement in damage:
                 session.execute(statement)
@@ -161,6 +172,38 @@ def test_drift_is_found_and_repaired(pusher: Pusher) -> None:
         assert usage(pusher).bytes == len(LAYER) + 2
     with database.read() as session:
         assert sizes_of(session, [namespace_id(), 999]) == {namespace_id(): len(LAYER) + 2, 999: 0}
+
+
+def repository_size(pusher: Pusher) -> int:
+    with pusher.services.database.read() as session:
+        return repository_sizes(session, [pusher.repository_id()])[pusher.repository_id()]
+
+
+def test_a_repository_counts_a_blob_once_and_as_long_as_a_manifest_needs_it(pusher: Pusher) -> None:
+    other = pusher.at("acme/other")
+    digest = pusher.image("v1", LAYER, b"one")
+    pusher.image("v2", LAYER, b"three")
+    other.image("v1", LAYER)
+    pusher.blob(b"in no manifest")
+    assert (repository_size(pusher), repository_size(other)) == (len(LAYER) + 3 + 5 + 2, len(LAYER) + 2)
+    pusher.remove(digest)
+    assert repository_size(pusher) == len(LAYER) + 3 + 5 + 2
+    assert pusher.image("v1", LAYER, b"one") == digest  # it comes back, and counts no second time
+    assert repository_size(pusher) == len(LAYER) + 3 + 5 + 2
+    pusher.remove(digest)
+    age(pusher.services, timedelta(days=30))
+    collect(pusher.services.database, pusher.services.storage, Terms())
+    assert repository_size(pusher) == len(LAYER) + 5 + 2
+    assert drifts(pusher) == []
+
+
+def test_a_repository_without_a_sum_is_counted_with_its_next_push(pusher: Pusher) -> None:
+    pusher.image("v1", LAYER)
+    with pusher.services.database.write() as session:
+        session.execute(delete(RepositoryUsage))
+    pusher.image("v2", LAYER, b"more")
+    assert repository_size(pusher) == len(LAYER) + 4 + 2
+    assert drifts(pusher) == []
 
 
 def test_quotas_and_limits_are_kept_in_order(pusher: Pusher) -> None:
