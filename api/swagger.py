@@ -11,6 +11,7 @@ from typing import Any
 
 import flask_restx
 from flask import Blueprint, Response, request, url_for
+from markupsafe import escape
 from pydantic import BaseModel, TypeAdapter
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
@@ -86,7 +87,7 @@ class SwaggerApi(flask_restx.Api):
         """The page that shows the operations and can call them; it loads nothing from other hosts."""
         nonce = secrets.token_urlsafe(16)
         assets = url_for("restx_doc.static", filename="")
-        page = _PAGE.format(title=self.title, assets=assets, document=self._document, nonce=nonce)
+        page = _PAGE.format(title=escape(self.title), assets=assets, document=self._document, nonce=nonce)
         policy = (
             "default-src 'none'; connect-src 'self'; img-src 'self' data:; font-src 'self'; "
             f"style-src 'self' 'unsafe-inline'; script-src 'self' 'nonce-{nonce}'; "

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.options import ConfigOption, DataOption, Refused, checked_settings, settings_from
+from cli.options import ConfigOption, DataOption, PasswordOption, Refused, checked_settings, settings_from
 from config.load import FILE_VARIABLE, ConfigError
 
 app = typer.Typer(
@@ -210,10 +210,7 @@ def create_user(
     name: Annotated[str, typer.Argument(help="The user's name, which is also its namespace.", show_default=False)],
     *,
     email: Annotated[str, typer.Option(help="The user's e-mail address.", show_default=False)],
-    password: Annotated[
-        str,
-        typer.Option(help="The password; `-` reads a line from standard input.", prompt=True, hide_input=True),
-    ],
+    password: PasswordOption,
     superuser: Annotated[bool, typer.Option("--superuser", help="May administer this installation.")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -221,9 +218,28 @@ def create_user(
     """Create a user."""
     from cli.people import add_user
 
-    given = sys.stdin.readline().rstrip("\r\n") if password == "-" else password  # noqa: S105 - a mark, not a password
+    given = _password(password)
     add_user(settings_from(config, data), name, email=email, password=given, superuser=superuser)
     typer.echo(f"Created the user {name}.")
+
+
+@user_group.command("password")
+def set_password(
+    name: Annotated[str, typer.Argument(help="The user's name.", show_default=False)],
+    *,
+    password: PasswordOption,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Give a user, be it a superuser, another password. It is signed out everywhere."""
+    from cli.people import set_password
+
+    set_password(settings_from(config, data), name, _password(password))
+    typer.echo(f"{name} has another password.")
+
+
+def _password(given: str) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if given == "-" else given
 
 
 @token_group.command("create")

@@ -20,6 +20,9 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Data folder; otherwise DRYDOCK_DATA, the file's DATA, or ./data."),
 ]
+PasswordOption = Annotated[
+    str, typer.Option(help="The password; `-` reads a line from standard input.", prompt=True, hide_input=True)
+]
 
 
 ROOT = str(Path(__file__).resolve().parent.parent)

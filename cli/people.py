@@ -8,7 +8,7 @@ from config.settings import Settings
 from models.tables import OAuthToken
 from models.tables.base import now
 from models.tokens import create_oauth_token, get_oauth_token, list_oauth_tokens, revoke_oauth_token
-from models.users import create_user, get_user
+from models.users import change_user, create_user, get_user
 
 PAGE = 500
 
@@ -25,6 +25,12 @@ def add_user(settings: Settings, name: str, *, email: str, password: str, superu
             tag_expiration_s=settings.default_tag_expiration_s,
             actor=OPERATOR,
         )
+
+
+def set_password(settings: Settings, name: str, password: str) -> None:
+    """Give the user another password, which signs it out everywhere; DomainError tells why not."""
+    with migrated(settings) as database, database.write() as session:
+        change_user(session, get_user(session, name), password=password, actor=OPERATOR)
 
 
 def add_token(settings: Settings, username: str, scopes: str) -> str:

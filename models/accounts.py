@@ -53,6 +53,7 @@ def rename(
         raise Forbidden("The names of superusers are given by whoever runs this registry")
     if find_account(session, name) is not None:
         raise Conflict("Username is already in use")
+    session.execute(select(User.id).where(User.id == user.id).with_for_update())  # no robot is made meanwhile
     former, user.name = user.name, name
     for robot in session.scalars(select(Robot).where(Robot.owner_id == user.id)):
         robot.name = f"{name}+{robot.shortname}"

@@ -7,6 +7,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from models.access import Identity
+from models.brakes import site_of
 from models.errors import TooMany
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,10 @@ return '0'
 def check_rate(redis: Redis, caller: Identity, *, per_second: int, burst: int) -> None:
     """Count a call of `caller`, or refuse it (TooMany, with the seconds until one may come again).
 
-    An account is counted wherever it calls from, whoever has none by address. `burst`: how many calls may come at once.
+    An account is counted wherever it calls from, others by address or their machine's network. `burst`: how many calls may come at once.
     While Redis does not answer nobody is refused: a limit protects the service, and must not be what stops it.
     """
-    who = f"account/{caller.account_id}" if caller.account_id else f"address/{caller.ip}"
+    who = f"account/{caller.account_id}" if caller.account_id else f"address/{site_of(caller.ip)}"
     try:
         wait = float(redis.eval(_TAKE, 1, f"drydock/rate/{who}", per_second, burst))
     except RedisError as exc:

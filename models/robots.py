@@ -39,7 +39,9 @@ def create_robot(
         raise Invalid(f"The name for the robot '{shortname}' is invalid: {reason}") from exc
     if len(json.dumps(metadata)) > MAX_METADATA:
         raise Invalid(f"unstructured_metadata: expected at most {MAX_METADATA} bytes of JSON")
-    name = f"{owner.name}+{shortname}"
+    # Locked, it is not given another name beside this.
+    locked = select(Account.name).where(Account.id == owner.id).with_for_update(read=True, key_share=True)
+    name = f"{session.scalars(locked).one()}+{shortname}"
     if find_account(session, name) is not None:
         raise Conflict(f"Existing robot with name: {name}")
     robot = Robot(name=name, owner=owner, description=description, unstructured_metadata=metadata)

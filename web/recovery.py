@@ -19,12 +19,17 @@ LONGEST = 255
 
 
 def blueprint(services: Services) -> Blueprint:
-    """The pages, where mail is sent."""
+    """The pages, where mail is sent; a new password only where people sign in by one."""
     pages = Blueprint("recovery", __name__, template_folder=str(TEMPLATES))
     answer_errors(pages, services)
-    if not services.settings.FEATURE_MAILING:
-        return pages
+    if services.settings.FEATURE_MAILING:
+        _confirm_addresses(pages, services)
+        if services.settings.FEATURE_DIRECT_LOGIN:
+            _replace_passwords(pages, services)
+    return pages
 
+
+def _replace_passwords(pages: Blueprint, services: Services) -> None:
     @pages.get("/recovery", strict_slashes=False)
     def show() -> Response:
         code = request.args.get("code")
@@ -40,6 +45,8 @@ def blueprint(services: Services) -> Blueprint:
         check_form(services)
         return _set_password(services, _field("code"), _field("password"))
 
+
+def _confirm_addresses(pages: Blueprint, services: Services) -> None:
     @pages.get("/confirm", strict_slashes=False)
     def ask() -> Response:
         code = request.args.get("code", "")
@@ -51,8 +58,6 @@ def blueprint(services: Services) -> Blueprint:
     def confirm() -> Response:
         check_form(services)
         return _confirm(services, _field("code"))
-
-    return pages
 
 
 def _field(name: str) -> str:

@@ -125,5 +125,7 @@ class AccountConversion(BrowserResource):
             actor = found.at(self.caller.ip)
             converted, administrator = signed_in_user(session, self.caller), signed_in_user(session, actor)
             conversion.convert_to_organization(session, converted, administrator, actor=self.caller)
+            if not self.settings.FEATURE_DIRECT_LOGIN:
+                return Answer(Done())
             cookie = signin.admit_user(session, self.settings, administrator, self.browser(), actor=actor)
         return Answer(Done(), self.session_headers(cookie))

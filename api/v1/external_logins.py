@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.context import login_services
 from api.endpoint import Answer, Body, Resource, Section, View, operation
-from api.rules import anyone, user_admin
+from api.rules import anyone, fresh, user_admin
 from api.v1.views import SuccessView
 from buildworker.openid import LIFE_S, redirect_uri
 from models import external_logins
@@ -33,8 +33,11 @@ class ExternalLoginInformation(Resource):
     @operation("retrieveExternalLoginAuthorizationUrl", allow=anyone, waits=True)
     def post(self, service_id: str, body: Wish) -> Answer[AuthorizationUrlView]:
         """Begin a sign-in by another service, in the browser that gets this answer."""
-        if body.kind == "attach" and (self.caller.kind != "user" or not self.caller.may_use("user:admin")):
-            raise self.caller.refuse()
+        if body.kind == "attach":
+            # Who may sign in as the caller from then on, as with a new password.
+            fresh(user_admin).screen(self.caller)
+            if self.caller.kind != "user":
+                raise self.caller.refuse()
         begun = (
             login_services()
             .get(service_id)
@@ -52,7 +55,7 @@ class ExternalLoginInformation(Resource):
 
 @detaching.at("/detachexternal/<service_id>")
 class DetachedLogin(Resource):
-    @operation("detachExternalLogin", allow=user_admin)
+    @operation("detachExternalLogin", allow=fresh(user_admin))
     def post(self, user: User, service_id: str) -> SuccessView:
         """Let the service vouch for the caller no longer."""
         external_logins.detach(self.session, self.settings, user, service_id, actor=self.caller)

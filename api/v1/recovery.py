@@ -12,8 +12,9 @@ from models.brakes import ASKING, MAILING, Counted
 from models.errors import Invalid
 from models.tables import User
 
-section = Section("user", __doc__, needs=["FEATURE_MAILING"])
-by_superuser = Section("superuser", __doc__, needs=["FEATURE_MAILING"])
+NEEDS = ["FEATURE_MAILING", "FEATURE_DIRECT_LOGIN"]
+section = Section("user", __doc__, needs=NEEDS)
+by_superuser = Section("superuser", __doc__, needs=NEEDS)
 
 
 class RecoveryRequest(Body):

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from api.endpoint import Body, Resource, Section, View, operation
 from api.rules import fresh, superuser
-from api.v1.superusers import InstallUser
-from api.v1.views import HttpMoment, avatar_of
+from api.v1.superusers import InstallUser, install_facts
+from api.v1.views import HttpMoment
 from models import published_keys
 from models.access import signed_in_user
 from models.tables import PublishedKey, User
@@ -87,21 +87,10 @@ class _ServiceKeys(Resource):
     def _approval(self, key: PublishedKey, moment: datetime) -> ApprovalView:
         approver = key.approver if isinstance(key.approver, User) else None
         return ApprovalView(
-            approver=self._person(approver) if approver else None,
+            approver=InstallUser(**install_facts(self.services.superusers, approver)) if approver else None,
             approval_type=key.approval_type or "",
             approved_date=moment,
             notes=key.notes,
-        )
-
-    def _person(self, user: User) -> InstallUser:
-        return InstallUser(
-            name=user.name,
-            username=user.name,
-            email=user.email,
-            verified=user.verified,
-            avatar=avatar_of(user),
-            super_user=self.services.superusers.identify(user).superuser,
-            enabled=user.enabled,
         )
 
 

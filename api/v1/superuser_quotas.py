@@ -31,7 +31,7 @@ class AnyUserQuota(QuotaResource):
         """Change the size of a user's quota."""
         return self.change(account, quota_id, body)
 
-    @operation("deleteUserQuotaSuperUser", allow=superuser_over_namespace)
+    @operation("deleteUserQuotaSuperUser", allow=fresh(superuser_over_namespace))
     def delete(self, account: Account, quota_id: str) -> None:
         """Delete a user's quota, with its limits."""
         self.remove(account, quota_id)
@@ -57,7 +57,7 @@ class AnyOrganizationQuota(QuotaResource):
         """Change the size of an organization's quota."""
         return self.change(account, quota_id, body)
 
-    @operation("deleteOrganizationQuotaSuperUser", allow=superuser_over_namespace)
+    @operation("deleteOrganizationQuotaSuperUser", allow=fresh(superuser_over_namespace))
     def delete(self, account: Account, quota_id: str) -> None:
         """Delete an organization's quota, with its limits."""
         self.remove(account, quota_id)

@@ -1,6 +1,6 @@
 """Administer the accounts of the installation."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
@@ -10,6 +10,7 @@ from api.v1.paging import next_page, page_start
 from api.v1.quota_views import WithQuota, namespace_quotas
 from api.v1.views import AvatarView, Sparse, avatar_of
 from models import registration, users
+from models.authentication import Superusers
 from models.client_keys import seal_client_key
 from models.errors import Invalid
 from models.tables import User
@@ -68,18 +69,25 @@ class CreatedUser(View):
     encrypted_password: str = Field(description="A client key, for container clients in place of the password")
 
 
+def install_facts(superusers: Superusers, user: User) -> dict[str, Any]:
+    """What is told of a user wherever superusers see one."""
+    return {
+        "name": user.name,
+        "username": user.name,
+        "email": user.email,
+        "verified": user.verified,
+        "avatar": avatar_of(user),
+        "super_user": superusers.identify(user).superuser,
+        "enabled": user.enabled,
+    }
+
+
 class _Users(Resource):
     def show(self, *users: User, new_password: bool = False) -> list[InstallUser]:
         quotas = namespace_quotas(self.session, self.settings, users)
         return [
             InstallUser(
-                name=user.name,
-                username=user.name,
-                email=user.email,
-                verified=user.verified,
-                avatar=avatar_of(user),
-                super_user=self.services.superusers.identify(user).superuser,
-                enabled=user.enabled,
+                **install_facts(self.services.superusers, user),
                 encrypted_password=seal_client_key(self.session.vault, user) if new_password else None,
                 **dict(quotas[user.id]),
             )

@@ -16,6 +16,7 @@ from models.session import Database
 from models.tables import Account, BrowserSession, ExternalLogin, LogEntry, Robot, TeamMember
 from models.tables.base import now
 from models.users import get_user
+from tests.contract.conftest import Install
 from tests.factories.accounts import ALL_SCOPES, identity_of, make_user
 from tests.factories.api import Api
 from tests.factories.browser import PASSWORD, Browser, make_person
@@ -61,6 +62,8 @@ def test_a_stale_session_changes_nothing(ann: Browser, database: Database) -> No
         ("POST", "/user/clientkey", {"password": PASSWORD}),
         ("POST", "/user/convert", {"adminUser": "bob", "adminPassword": "x"}),
         ("POST", "/organization/", {"name": "acme"}),
+        ("POST", "/externallogin/keycloak", {"kind": "attach"}),
+        ("POST", "/detachexternal/keycloak", None),
     ):
         answer = ann.call(method, path, body)
         assert (answer.status_code, answer.json["error_type"]) == (401, "fresh_login_required")  # type: ignore[index]
@@ -206,6 +209,18 @@ def test_a_user_becomes_an_organization_of_another(ann: Browser, database: Datab
     assert kinds[-2:] == ["account_convert", "login_success"]
     with pytest.raises(Unauthenticated):
         identify_user(database, Superusers(), "ann", PASSWORD)
+
+
+def test_a_password_opens_no_session_where_nobody_signs_in_by_one(install: Install, database: Database) -> None:
+    make_person(database, "ann")
+    make_person(database, "bob")
+    app = install(FEATURE_DIRECT_LOGIN=False)
+    browser = Browser(app)
+    browser.enter(app.extensions["drydock"], "ann")
+    browser.call("GET", "/user/")
+    answer = browser.call("POST", "/user/convert", {"adminUser": "bob", "adminPassword": PASSWORD})
+    assert (answer.status_code, answer.json) == (200, {"success": True})
+    assert browser.call("GET", "/user/").status_code == 401
 
 
 def test_the_only_administrator_of_an_organization_is_not_converted(ann: Browser, database: Database) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from models.session import Database
 from models.tables import LogEntry
+from tests.contract.conftest import Install
 from tests.factories.accounts import make_user
 from tests.factories.api import Api
 from tests.factories.browser import Browser, make_person
@@ -111,6 +112,14 @@ def test_without_mail_there_is_no_recovery(app: Flask, database: Database) -> No
     api = Api(app)
     assert api.post("/recovery", {"email": "ann@example.com"}).status == 404
     assert api.post("/superusers/users/ann/sendrecovery", by="root").status == 404
+
+
+def test_a_password_that_lets_nobody_in_is_not_replaced(install: Install, database: Database) -> None:
+    app = install(FEATURE_MAILING=True, FEATURE_DIRECT_LOGIN=False)
+    assert Api(app).post("/recovery", {"email": "ann@example.com"}).status == 404
+    browser = Browser(app)
+    assert [browser.get(path).status_code for path in ("/recovery", "/recovery?code=x", "/confirm")] == [404, 404, 400]
+    assert browser.submit("/recovery/password", code="x", password="a long password").status_code == 404
 
 
 def test_superusers_send_recovery_mail(mailing: Flask, database: Database) -> None:

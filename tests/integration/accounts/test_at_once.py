@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from config.settings import Settings
 from models import brakes, external_logins, recovery, registration
-from models.access import ANONYMOUS
+from models.access import ANONYMOUS, get_organization
 from models.authentication import Superusers, identify_user
 from models.brakes import MAILING, PASSWORD, Counted
 from models.codes import issue_code
@@ -21,7 +21,9 @@ from models.errors import DomainError, Unauthenticated
 from models.external_logins import Person
 from models.immutability_policies import create_policy, list_policies, remove_policy
 from models.migrate import upgrade
+from models.organizations import create_organization, rename_organization
 from models.registration import NewAccount
+from models.robots import create_robot
 from models.session import Database
 from models.sessions import MOST_OF_ONE_USER, begin_session
 from models.tables import Brake, BrowserSession, ExternalLogin, OneTimeCode, User
@@ -154,6 +156,26 @@ def test_a_policy_made_while_the_only_other_one_is_removed_has_effect(database: 
         made.result()
     with database.read() as session:
         assert get_user(session, "ann").fixes_tags
+
+
+def test_a_robot_made_while_its_owner_gets_another_name_has_the_new_one(database: Database) -> None:
+    add_ann(database)
+    with database.write() as session:
+        create_organization(session, "acme", owner=get_user(session, "ann"), email=None, actor=ANONYMOUS)
+    loaded = Event()
+
+    def make_robot() -> str:
+        with database.write() as session:
+            acme = get_organization(session, "acme")
+            loaded.set()
+            return create_robot(session, acme, "ci", actor=ANONYMOUS).name
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            rename_organization(session, get_organization(session, "acme"), "ajax", actor=ANONYMOUS)
+            made = pool.submit(make_robot)
+            loaded.wait()
+        assert made.result() == "ajax+ci"
 
 
 def test_a_form_sent_twice_makes_one_organization(database: Database, tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from models.access import ANONYMOUS
+from models.errors import TooMany
+from models.rates import check_rate
 from models.session import Database
 from tests.factories.api import Api, make_app, make_services
 
@@ -31,3 +34,11 @@ def test_what_was_refused_does_not_count(api: Api) -> None:
     assert statuses == [200, 200, 200, 429, 429, 429, 429, 429]
     (key,) = (key for key in api.services.redis.keys("drydock/rate/*"))
     assert 0 < api.services.redis.pttl(key) <= 3001
+
+
+def test_all_addresses_of_one_machine_are_one_caller(fresh_redis_url: str) -> None:
+    redis = Redis.from_url(fresh_redis_url)
+    check_rate(redis, ANONYMOUS.at("2001:db8::1"), per_second=1, burst=1)
+    with pytest.raises(TooMany):
+        check_rate(redis, ANONYMOUS.at("2001:db8::2"), per_second=1, burst=1)
+    check_rate(redis, ANONYMOUS.at("2001:db8:0:1::1"), per_second=1, burst=1)

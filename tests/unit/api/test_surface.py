@@ -31,3 +31,9 @@ def test_what_is_switched_off_is_not_there(services: Services, feature: str, ope
 
     assert operations <= served(services)
     assert not operations & served(replace(services, settings=services.settings.model_copy(update={feature: False})))
+
+
+def test_the_title_of_the_page_is_text(services: Services) -> None:
+    titled = services.settings.model_copy(update={"REGISTRY_TITLE": "<b>Ours</b>"})
+    shown = make_app(replace(services, settings=titled)).test_client().get("/api/v1/").text
+    assert "<title>&lt;b&gt;Ours&lt;/b&gt; API</title>" in shown

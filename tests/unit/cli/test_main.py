@@ -93,6 +93,16 @@ def test_a_user_that_cannot_be_is_refused_in_a_sentence(
     assert len(done.err.splitlines()) == 1
 
 
+def test_who_forgot_the_password_gets_another(drydock: Command, data: Path, ann: str) -> None:
+    done = drydock("user", "password", ann, "--password", "-", stdin="another password\n")
+    assert (done.code, done.out) == (0, "ann has another password.\n")
+    opened = database(data)
+    assert identify_user(opened, Superusers(), ann, "another password").name == ann
+    opened.dispose()
+    assert drydock("user", "password", "nobody", "--password", "another password").code == 1
+    assert drydock("user", "password", ann, "--password", "short").code == 1
+
+
 def test_a_token_is_printed_and_nothing_else(drydock: Command, data: Path, ann: str) -> None:
     done = drydock("token", "create", ann, "--scopes", "repo:read user:read")
 
