@@ -29,7 +29,8 @@ return '0'
 def check_rate(redis: Redis, caller: Identity, *, per_second: int, burst: int) -> None:
     """Count a call of `caller`, or refuse it (TooMany, with the seconds until one may come again).
 
-    An account is counted wherever it calls from, others by address or their machine's network. `burst`: how many calls may come at once.
+    An account is counted wherever it calls from, others by their address, or the network of their machine. `burst`: how
+    many calls may come at once.
     While Redis does not answer nobody is refused: a limit protects the service, and must not be what stops it.
     """
     who = f"account/{caller.account_id}" if caller.account_id else f"address/{site_of(caller.ip)}"
