@@ -30,6 +30,8 @@ def receive(uuid: str, repository: str | None = None) -> Response:
     """Take a delivery in: judged, kept and, if it is a push that counts, queued as a build before the answer."""
     if "\0" in uuid:
         raise NotFound("Not Found")
+    with services().database.read() as session:
+        _trigger(session, uuid, repository)  # before anybody's bytes are taken in
     request.max_content_length = MAX_PAYLOAD
     body = request.get_data(cache=False)
     headers = {name.lower(): value for name, value in request.headers.items()}

@@ -51,6 +51,9 @@ _PAGES = (
     repository_emails,
     signin,
 )
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+LARGEST_FORM = 1 << 20
+"""Bytes. A form is read into memory, several times over, before anybody has said who sends it."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -63,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["drydock"] = services
     app.extensions["drydock.logins"] = logins = open_login_services(settings)
     app.before_request(_begin)
+    app.before_request(_limit_forms)
     app.after_request(_end)
     app.register_error_handler(HTTPException, _nothing_there)
     app.register_blueprint(v1.blueprint(services))
@@ -87,6 +91,12 @@ def _begin() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
     request_id.set(g.request_id)
+
+
+def _limit_forms() -> None:
+    """Other bodies have the limits of the surfaces that take them, and so have some forms."""
+    if request.mimetype in _FORMS:
+        request.max_content_length = LARGEST_FORM
 
 
 def _end(response: Response) -> Response:

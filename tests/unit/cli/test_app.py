@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, request
 from pydantic import SecretStr
 
-from cli.app import create_app
+from cli.app import LARGEST_FORM, create_app
 from config.settings import Settings
 from registry.services import Services
 
@@ -52,6 +52,13 @@ def test_what_does_not_exist_is_told_in_the_words_of_the_surface(app: Flask) -> 
 
     assert client.get("/api/v1/nowhere").json["error_type"] == "not_found"  # type: ignore[index]
     assert client.get("/nowhere").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v2/auth", "/signin"])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
+def test_a_form_of_any_size_does_not_fill_the_memory(app: Flask, path: str, kind: str) -> None:
+    answer = app.test_client().post(path, data=b"a" * (LARGEST_FORM + 1), content_type=kind)
+    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(("proxies", "seen"), [(0, ("127.0.0.1", "http")), (1, ("192.0.2.1", "https"))])
