@@ -6,9 +6,12 @@ Everything a person may want to change is a setting (docs/configuration.md): HOS
 import glob
 import os
 import shutil
+import signal
 import socket
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +69,27 @@ def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         _bound_stalls(listener)
     _forget_killed_servers()
-    import cli.app  # noqa: F401, PLC0415 - not for a server that does not start
+    with _ended_at_once():
+        import cli.app  # noqa: F401, PLC0415 - not for a server that does not start
 
-    if gate := os.environ.get("_DRYDOCK_GATE_FD"):
-        os.read(int(gate), 1)  # ends when `serve` closes the other end: the database is ready
+        if gate := os.environ.get("_DRYDOCK_GATE_FD"):
+            os.read(int(gate), 1)  # ends when `serve` closes the other end: the database is ready
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Within it, a signal to end ends this process: gunicorn would look at it when all is imported, seconds later."""
+
+    def end(*_: object) -> None:
+        _remove_metrics()
+        os._exit(0)
+
+    gunicorns = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in gunicorns.items():
+            signal.signal(number, handler)
 
 
 def _bound_stalls(listener: Any) -> None:
@@ -103,6 +123,10 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def on_exit(server: Any) -> None:
+    _remove_metrics()
+
+
+def _remove_metrics() -> None:
     """Remove the metrics' folder, if it was made here."""
     if _metrics.name.startswith(_metrics_name):
         shutil.rmtree(_metrics, ignore_errors=True)
