@@ -16,7 +16,7 @@ from buildworker.failures import SourceFailed
 from buildworker.logs import BuildLog
 from buildworker.lookout import Lookout
 from buildworker.outbound import Outbound
-from buildworker.output import Line
+from buildworker.output import Line, clean
 from buildworker.progress import Progress
 from buildworker.runtime import Runtime
 from buildworker.watch import Cancelled
@@ -138,7 +138,8 @@ class Attempt:
             commit = checkout.fetch(self._outbound(), source, wanted, tree, limits, max_entries=entries)
         except (git.GitFailed, Upstream) as exc:
             raise SourceFailed(exc.detail) from exc
-        self._log.output(f"Commit: {commit.sha} by {commit.author}: {commit.message.partition(chr(10))[0]}")
+        told_by = f"{commit.author}: {commit.message.partition(chr(10))[0]}"
+        self._log.output(f"Commit: {commit.sha} by {clean(told_by)}")
         told = {
             "commit": commit.sha,
             "commit_info": {"message": commit.message, "date": commit.date, "short_sha": commit.sha[:7]},

@@ -42,22 +42,26 @@ class Wanted:
 def fetch(
     outbound: Outbound, source: Source, wanted: Wanted, into: Path, limits: Limits, *, max_entries: int
 ) -> Commit:
-    """Write the commit's files into the folder `into`, without history. GitFailed, Invalid, Upstream, Cancelled."""
-    return _Fetch(outbound, limits, max_entries).into(source, wanted, into, depth=0)
+    """Write the commit's files into the folder `into`, without history. GitFailed, Invalid, Upstream, Cancelled.
+
+    What git needs meanwhile is beside `into`: nobody would look for what a worker that is killed leaves elsewhere.
+    """
+    return _Fetch(outbound, limits, max_entries, into.parent).into(source, wanted, into, depth=0)
 
 
 class _Fetch:
-    """One fetch with its submodules, which share its limits."""
+    """One fetch with its submodules, which share its limits. `scratch`: where git may have its own folders, with keys."""
 
-    def __init__(self, outbound: Outbound, limits: Limits, max_entries: int) -> None:
+    def __init__(self, outbound: Outbound, limits: Limits, max_entries: int, scratch: Path) -> None:
         self._outbound = outbound
+        self._scratch = scratch
         self._limits = limits
         self._entries_left = max_entries
         self._bytes_left = limits.max_bytes
         self._submodules_left = _MOST_SUBMODULES
 
     def into(self, source: Source, wanted: Wanted, folder: Path, *, depth: int) -> Commit:
-        with git.opened(self._outbound, source, self._limits, folder.parent if depth == 0 else None) as repository:
+        with git.opened(self._outbound, source, self._limits, self._scratch) as repository:
             store = Store(repository, self._limits)
             sha = store.fetch(wanted)
             gitlinks = self._count(store, sha)

@@ -21,6 +21,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
 from buildworker.outbound import Outbound
+from buildworker.output import clean
 from buildworker.watch import CHECK_EVERY_S, Cancelled, never
 from models.errors import DomainError, Exceeded, Invalid, Upstream
 
@@ -292,4 +293,5 @@ def _complaint(errors: BinaryIO, folder: Path) -> str:
     errors.seek(0)
     said = errors.read(_OUTPUT_LIMIT).decode(errors="replace").replace(str(folder), "…")
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("Warning: Permanently added")]
-    return " ".join(line.strip() for line in lines[-4:])[-_LONGEST_COMPLAINT:] or "it failed without a word"
+    told = clean(" ".join(line.strip() for line in lines[-4:]))  # part of it is what the server said
+    return told[-_LONGEST_COMPLAINT:] or "it failed without a word"

@@ -16,6 +16,7 @@ from models.errors import Invalid
 LONGEST_S = 30.0
 """Somebody waits for the answer."""
 MOST_BYTES = 128 * 1024 * 1024
+LONGEST_DOCKERFILE = 1024 * 1024
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
@@ -48,8 +49,11 @@ class Files:
         return sorted(f"/{path}" for path in paths if is_dockerfile(PurePosixPath(path).name))
 
     def text(self, path: str) -> str:
-        """A file's text; GitFailed."""
-        return self.store.read(self.sha, path)
+        """A Dockerfile's text; GitFailed, Invalid."""
+        text = self.store.read(self.sha, path)
+        if len(text) > LONGEST_DOCKERFILE:
+            raise Invalid(f"dockerfile_path: {path} is larger than {LONGEST_DOCKERFILE} characters")
+        return text
 
 
 def limits() -> Limits:

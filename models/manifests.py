@@ -7,7 +7,7 @@ from sqlalchemy.orm import undefer
 
 from models.errors import NotFound
 from models.session import Session
-from models.tables import Blob, Manifest, ManifestBlob, ManifestChild, Repository
+from models.tables import Manifest, ManifestChild, Repository
 
 
 def find_manifest(session: Session, repository_id: int, digest: str, *, content: bool = False) -> Manifest | None:
@@ -24,16 +24,6 @@ def get_manifest(session: Session, repository: Repository, digest: str) -> Manif
     if manifest is None:
         raise NotFound("Not Found")
     return manifest
-
-
-def blob_sizes(session: Session, manifest: Manifest) -> dict[str, int]:
-    """The size in bytes of each blob that the manifest needs, by digest."""
-    query = (
-        select(Blob.digest, Blob.size)
-        .join(ManifestBlob, ManifestBlob.blob_id == Blob.id)
-        .where(ManifestBlob.manifest_id == manifest.id)
-    )
-    return {row.digest: row.size for row in session.execute(query)}
 
 
 def is_part_of_index(session: Session, manifest: Manifest) -> bool:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, Integer, Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Integer, Row, and_, bindparam, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -294,11 +294,6 @@ def list_tags(
     else:
         found = session.ask(query, **values)
     return TagPage(found[:limit], page, len(found) > limit)
-
-
-def count_tags(session: Session, repository: Repository) -> int:
-    query = select(func.count()).select_from(Tag).where(Tag.repository_id == repository.id, alive())
-    return session.scalar(query) or 0
 
 
 def _name_matches(kind: Literal["like", "eq"], text: str) -> ColumnElement[bool]:

@@ -16,7 +16,6 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 KNOWN = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
-EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
 FOREIGN = ("nondistributable", "foreign")
 """Words in the media type of a layer that lies elsewhere and may be missing here."""
 LONGEST_TYPE = 255

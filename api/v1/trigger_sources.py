@@ -22,6 +22,7 @@ from models.trigger_config import checked, git_url
 
 section = Section("trigger", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
+_MOST_LISTED = 1000
 Found = Literal["success", "error"]
 
 
@@ -162,7 +163,7 @@ class TriggerSubdirs(_Sources):
         _, source = self.look_at(repository, trigger_uuid, _given(body))
         try:
             with self.files(source) as found:
-                paths = found.dockerfiles()
+                paths = found.dockerfiles()[:_MOST_LISTED]
         except (GitFailed, Upstream, Invalid) as exc:
             return DockerfilesView(status="error", message=exc.detail)
         contexts = {path: look.contexts(path) for path in paths}

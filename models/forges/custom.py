@@ -43,7 +43,6 @@ SCHEMA: Json = {
         },
     },
 }
-_FORGES = (github.FORGE, gitea.FORGE, gitlab.FORGE, bitbucket.FORGE)
 # How to tell whose payload it is, for senders whose headers a relay has dropped.
 _MARKS: tuple[tuple[Callable[[Json], bool], Forge], ...] = (
     (lambda payload: "push" in payload and "repository" in payload, bitbucket.FORGE),

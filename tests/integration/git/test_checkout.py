@@ -1,5 +1,6 @@
 """The files of a commit from real git servers, and what git is kept from doing on the way."""
 
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -103,7 +104,10 @@ def test_ssh_with_a_key_whose_servers_key_is_learnt_and_then_kept_to(
         check_out(replace(source, private_key=new_key_pair()[0]), Wanted(commit), tmp_path / "none")
 
 
-def test_submodules_come_too(daemon: GitServer, root: Path, tmp_path: Path) -> None:
+def test_submodules_come_too(daemon: GitServer, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        tempfile, "tempdir", "/nowhere"
+    )  # git's folders are beside the tree, where they are found again
     inner, outer = Repository(root, "inner.git"), Repository(root, "outer.git")
     inner.commit({"inside": "yes"})
     outer.commit({"Dockerfile": "FROM scratch\n"})
@@ -174,3 +178,6 @@ def test_refs_and_dockerfiles_are_seen_before_anything_is_built(daemon: GitServe
     with look.files(OUTBOUND, source) as files:
         assert files.dockerfiles() == ["/Dockerfile", "/sub/Dockerfile.dev"]
         assert files.text("/Dockerfile") == "FROM a\n"
+    repository.commit({"Dockerfile": "#" * 1024 * 1024 + "\n"})
+    with look.files(OUTBOUND, source) as files, pytest.raises(Invalid, match="larger than"):
+        files.text("/Dockerfile")
