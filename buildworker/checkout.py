@@ -50,7 +50,7 @@ def fetch(
 
 
 class _Fetch:
-    """One fetch with its submodules, which share its limits. `scratch`: where git may have its own folders, with keys."""
+    """One fetch with its submodules, which share its limits. `scratch`: where git may have folders of its own."""
 
     def __init__(self, outbound: Outbound, limits: Limits, max_entries: int, scratch: Path) -> None:
         self._outbound = outbound

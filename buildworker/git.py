@@ -154,9 +154,9 @@ class Git:
         self._known_hosts.write_text(source.known_hosts)
         where = self._address
         options = {
-            "IdentityFile": str(key) if source.private_key else "none",
+            "IdentityFile": _for_ssh(key) if source.private_key else "none",
             "IdentitiesOnly": "yes",
-            "UserKnownHostsFile": str(self._known_hosts),
+            "UserKnownHostsFile": _for_ssh(self._known_hosts),
             "GlobalKnownHostsFile": os.devnull,
             "StrictHostKeyChecking": "yes" if source.known_hosts.strip() else "accept-new",
             "HashKnownHosts": "no",
@@ -260,6 +260,11 @@ def list_refs(outbound: Outbound, source: Source, limits: Limits) -> dict[str, s
 def _basic(token: str) -> str:
     pair = token if ":" in token else f"x-token-auth:{token}"
     return base64.b64encode(pair.encode()).decode()
+
+
+def _for_ssh(path: Path) -> str:
+    """A path as ssh reads it in an option: quoted for its spaces, and without a meaning for percent signs."""
+    return '"{}"'.format(str(path).replace("%", "%%"))
 
 
 def _as_environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -91,8 +91,10 @@ def test_ssh_with_a_key_whose_servers_key_is_learnt_and_then_kept_to(
     private, public = new_key_pair()
     ssh.admit(public)
     source = Source(ssh.url(repository.name), private_key=private)
+    folder = tmp_path / "as people name 100% of them"
+    folder.mkdir()
 
-    found = check_out(source, Wanted(commit), tmp_path / "tree")
+    found = check_out(source, Wanted(commit), folder / "tree")
 
     assert found.known_hosts == ssh.host_key
     pinned = replace(source, known_hosts=found.known_hosts)
