@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from models import triggers
 from models.access import ANONYMOUS, Identity
@@ -25,6 +25,8 @@ from models.trigger_config import git_url, ref_kind, unwanted
 KEPT_FOR = timedelta(days=30)
 KEPT_EACH = 500
 """Deliveries of one trigger, the newest."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Of their payloads, compressed; so many of the newest as fit."""
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # written as an escape; a backslash before it would make it plain text
 _SHOWN_HEADERS = ("content-type", "user-agent")
 FORGES: Mapping[Service, Forge] = {
@@ -133,6 +135,7 @@ def redeliver(
     )
     session.add(again)
     session.flush()
+    _forget_old(session, trigger)
     return again
 
 
@@ -233,10 +236,12 @@ def _shown(headers: Headers, forge: Forge) -> dict[str, Any]:
 
 
 def _forget_old(session: Session, trigger: Trigger) -> None:
-    mine = select(InboundEvent.id).where(InboundEvent.trigger_id == trigger.id)
-    oldest = mine.order_by(InboundEvent.id.desc()).offset(KEPT_EACH).limit(1).scalar_subquery()
-    session.execute(
-        delete(InboundEvent)
-        .where(InboundEvent.trigger_id == trigger.id, InboundEvent.id <= oldest)
-        .execution_options(synchronize_session=False)
-    )
+    mine = InboundEvent.trigger_id == trigger.id
+    sizes = select(InboundEvent.id, func.length(InboundEvent.payload)).where(mine).order_by(InboundEvent.id.desc())
+    kept = 0
+    for number, (id_, size) in enumerate(session.execute(sizes.limit(KEPT_EACH + 1))):
+        kept += size
+        if number == KEPT_EACH or kept > KEPT_BYTES:
+            old = delete(InboundEvent).where(mine, InboundEvent.id <= id_)
+            session.execute(old.execution_options(synchronize_session=False))
+            return

@@ -1,4 +1,4 @@
-"""JSON with `${path}` in its texts, filled in from other JSON: what a webhook sends, which tags a build gets.
+"""JSON with `${path}` in its texts, filled in from other JSON: what a webhook sends.
 
 A path leads into objects by `name`, `.name` or `['name']` and into lists by `[0]` (or `[-1]`) and `[*]`, which means
 each of them; `$` at its beginning is the whole. A text that is nothing but one path becomes what is there, of whatever

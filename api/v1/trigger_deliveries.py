@@ -53,7 +53,7 @@ class TriggerDeliveries(TriggersResource):
     def get(self, repository: Repository, trigger_uuid: str, query: DeliveriesQuery) -> DeliveriesView:
         """List what the trigger's webhook received, newest first.
 
-        Deliveries are kept for 30 days, 500 of a trigger at most.
+        Deliveries are kept for 30 days, 500 of a trigger and 32 MiB at most.
         """
         trigger = triggers.get_trigger(self.session, repository, trigger_uuid)
         bound = f"deliveries of {trigger.id}"

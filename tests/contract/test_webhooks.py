@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from models.tables import Trigger
+from models.tables import InboundEvent, Trigger
 from tests.factories.api import Api
 from tests.factories.triggers import (
     BITBUCKET,
@@ -223,6 +223,18 @@ def test_deliveries_are_paged(api: Api) -> None:
     found = [each["event"] for page in (first, rest) for each in page["deliveries"]]
     assert found == [f"event-{number}" for number in reversed(range(52))]
     assert "next_page" not in rest
+
+
+def test_only_so_much_is_kept_of_what_a_trigger_received(api: Api) -> None:
+    trigger = active(api)
+    deliver(api, trigger, PAYLOAD, token=write_token(trigger))
+    with api.database.write() as session:
+        id_ = session.scalars(select(Trigger.id)).one()
+        kept = {"trigger_id": id_, "event": "push", "headers": {}, "verdict": "ignored", "reason": ""}
+        session.add_all(InboundEvent(**kept, delivery_id=str(number), payload=bytes(9 << 20)) for number in range(4))
+    deliver(api, trigger, PAYLOAD, token=write_token(trigger))
+    listed = api.get(f"{TRIGGERS}{trigger['id']}/deliveries", by="owner").body["deliveries"]
+    assert [each["delivery_id"] for each in listed] == [None, "3", "2", "1"]
 
 
 def test_a_delivery_that_was_refused_may_come_again(api: Api) -> None:

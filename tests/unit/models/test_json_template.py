@@ -1,4 +1,4 @@
-"""Templates that webhooks and triggers are filled from."""
+"""Templates that webhooks are filled from."""
 
 import json
 from typing import Any
