@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,12 +25,24 @@ from tests.services.s3 import s3 as run_s3
 from tests.services.smtp import Smtp
 from tests.services.smtp import smtp as run_smtp
 
+_HERE = Path(__file__).parent
 _LOG_LINES = 60
 
 
 def pytest_collection_finish() -> None:
     """What was imported stays: the collector of Python's garbage need not look through it again and again."""
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two processes share the work (`--dist loadgroup`), one file, or all of one set-up, is one's.
+
+    So a set-up and its people are started once, as in a single process.
+    """
+    for item in items:
+        set_up = getattr(item, "callspec", None) and item.callspec.params.get("drydock")  # type: ignore[attr-defined]
+        item.add_marker(pytest.mark.xdist_group(set_up or item.path.relative_to(_HERE).as_posix()))
 
 
 @pytest.fixture(scope="session")
