@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import exists, select
+from sqlalchemy import BigInteger, cast, exists, select
 
 from models.announcements import Happening, announce_to
 from models.dialect import insert_new
@@ -57,7 +57,7 @@ def _find(session: Session) -> list[_Expiring]:
         .join(Tag, Tag.repository_id == Notification.repository_id)
         .where(Notification.event == EVENT, Notification.number_of_failures < MOST_FAILURES)
         .where(Tag.end_ms.is_(None), Tag.expires_ms > present)
-        .where(Tag.expires_ms <= present + Notification.days_ahead * _DAY_MS, ~told)
+        .where(Tag.expires_ms <= present + cast(Notification.days_ahead, BigInteger) * _DAY_MS, ~told)
         .order_by(Notification.id, Tag.name)
         .limit(BATCH)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.session import Database
-from tests.factories.database import empty, make_database
+from tests.factories.database import empty, make_database, make_database_on
 from tests.services import process
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_engine import docker_engine as run_docker_engine
@@ -29,6 +29,11 @@ _HERE = Path(__file__).parent
 _LOG_LINES = 60
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--postgres`: unit and contract tests on a real PostgreSQL instead of SQLite."""
+    parser.addoption("--postgres", action="store_true", help="use PostgreSQL where the tests use SQLite")
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays: the collector of Python's garbage need not look through it again and again."""
     gc.freeze()
@@ -46,9 +51,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def one_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A SQLite database for tests that leave it empty: what SQLAlchemy has compiled for one serves the next."""
-    database = make_database(tmp_path_factory.mktemp("database"))
+def one_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A SQLite database for tests that leave it empty: what SQLAlchemy has compiled for one serves the next.
+
+    By `--postgres` one on PostgreSQL, for those who want to know whether the same holds there.
+    """
+    if request.config.getoption("--postgres"):
+        server: Postgres = request.getfixturevalue("postgres")
+        database = make_database_on(server.new_database())
+    else:
+        database = make_database(tmp_path_factory.mktemp("database"))
     yield database
     database.dispose()
 

@@ -26,6 +26,13 @@ def make_database(folder: Path) -> Database:
     return database
 
 
+def make_database_on(url: str) -> Database:
+    """One on a PostgreSQL server, for the same tests."""
+    database = Database(url, Vault([KEY]))
+    Base.metadata.create_all(database.engine)
+    return database
+
+
 def empty(database: Database) -> None:
     """Delete every row."""
     with database.write() as session:

@@ -61,4 +61,4 @@ def test_a_new_signing_key_is_no_failure_for_clients_at_work(
     finish(pushers)
     for pusher in pushers:
         assert pusher.pushed
-        assert pusher.failures == {}
+        assert pusher.failures == {}, pusher.bodies
