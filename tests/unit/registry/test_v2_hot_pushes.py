@@ -271,7 +271,7 @@ def test_a_namespace_that_is_full_takes_no_more(registry: Registry, hot: Hot) ->
 
 
 def test_where_everybody_has_a_limit_who_is_at_it_begins_no_upload(registry: Registry, hot: Hot) -> None:
-    url = str(registry.services.database.engine.url)
+    url = registry.services.database.engine.url.render_as_string(hide_password=False)
     shared = registry.app.extensions["drydock.registry"]
     for size, begins in ((0, True), (7, False), (8, True)):  # pushed were a config of 2 bytes and a layer of 5
         database = Database(url, registry.services.database.vault, quota_default=size)
