@@ -7,7 +7,7 @@ caller administers the namespace and may know.
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, bindparam, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, CompoundSelect, Select, bindparam, exists, false, or_, select, true
 from sqlalchemy.orm import contains_eager
 
 from models.errors import Forbidden, NotFound, ReadOnly, Unauthenticated
@@ -273,13 +273,16 @@ def sees_everything(caller: Identity) -> bool:
     return caller.full_access and caller.may_use("repo:read")
 
 
-def visible_repositories(caller: Identity) -> ColumnElement[bool]:
-    """The condition on Repository rows that the caller may read, for lists; joins nothing."""
+def visible_repositories(caller: Identity, *, among_few: bool = False) -> ColumnElement[bool]:
+    """The condition on Repository rows that the caller may read, for lists; joins nothing.
+
+    `among_few`: other conditions leave so few that each can be looked at.
+    """
     if sees_everything(caller):
         return true()
     if caller.kind == "repository_token":
         return or_(Repository.is_public, Repository.id == caller.repository_id)
-    return or_(Repository.is_public, own_repositories(caller))
+    return or_(Repository.is_public, own_repositories(caller, among_few=among_few))
 
 
 def own_namespace_ids(caller: Identity) -> CompoundSelect[int] | Select[int]:
@@ -302,16 +305,16 @@ def _is_without_rights(caller: Identity) -> bool:
     return caller.account_id is None or (caller.scopes is not None and widest_role(caller.scopes) is None)
 
 
-def own_repositories(caller: Identity) -> ColumnElement[bool]:
-    """The condition on Repository rows that the caller has rights in beyond reading what is public."""
+def own_repositories(caller: Identity, *, among_few: bool = False) -> ColumnElement[bool]:
+    """The condition on Repository rows that the caller has rights in beyond reading what is public; see above."""
     if _is_without_rights(caller):
         return false()
-    permitted = exists().where(
-        and_(
-            Permission.repository_id == Repository.id,
-            or_(Permission.account_id == caller.account_id, Permission.team_id.in_(_teams_of(caller))),
-        )
+    of_one = exists().where(
+        Permission.repository_id == Repository.id,
+        or_(Permission.account_id == caller.account_id, Permission.team_id.in_(_teams_of(caller))),
     )
+    # PostgreSQL would read all permissions for the former, if many repositories are to be looked at.
+    permitted = of_one if among_few else Repository.id.in_(permitted_repository_ids(caller))
     administered = Repository.namespace_id.in_(administered_organization_ids(caller))
     return or_(Repository.namespace_id == caller.account_id, administered, permitted)
 

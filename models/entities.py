@@ -41,7 +41,9 @@ def find_namespaces(session: Session, caller: Identity, start: str, *, limit: in
         .order_by(Account.name)
         .limit(WINDOW)
     )
-    something_to_see = exists().where(Repository.namespace_id == Account.id, visible_repositories(caller))
+    something_to_see = exists().where(
+        Repository.namespace_id == Account.id, visible_repositories(caller, among_few=True)
+    )
     own = or_(Account.id == caller.account_id, _is_member(caller)) if caller.may_use("org:admin") else false()
     query = select(Account).where(Account.id.in_(some), or_(own, something_to_see))
     return session.scalars(query.order_by(Account.name).limit(limit)).all()

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import contains_eager
 
 from models import audit
 from models.access import Identity, find_account
+from models.avatars import Pictured
 from models.errors import NotFound
 from models.organizations import keep_an_administrator
 from models.prototypes import remove_prototypes_of
@@ -15,24 +17,38 @@ from models.session import Session
 from models.tables import Account, Organization, Permission, Repository, Team, TeamMember, User
 
 
+class Somebody(NamedTuple):
+    """What is shown of an account."""
+
+    kind: str
+    name: str
+    email: str | None
+    uuid: str
+
+
 @dataclass(frozen=True)
 class Belonging:
-    """A user or robot with its teams, and the names of the repositories in which it has a permission of its own."""
+    """A user or robot with the names of its teams, and of the repositories in which it has a permission of its own."""
 
-    account: Account
-    teams: list[Team] = field(default_factory=list)
+    account: Pictured
+    teams: list[str] = field(default_factory=list)
     repositories: list[str] = field(default_factory=list)
+
+
+_SHOWN = (Account.kind, Account.name, Account.email, Account.uuid)
 
 
 def list_members(session: Session, organization: Organization) -> list[Belonging]:
     """The people in any of the organization's teams, by name. Quay operation getOrganizationMembers."""
-    members: dict[int, Belonging] = {}
-    for account, team in session.execute(_memberships(organization).where(Account.kind == "user")):
-        members.setdefault(account.id, Belonging(account)).teams.append(team)
-    permitted = _permissions(organization).where(_in_a_team(organization))
-    for permission in session.scalars(permitted):
-        if permission.account_id in members:
-            members[permission.account_id].repositories.append(permission.repository.name)
+    members: dict[str, Belonging] = {}
+    shown = _memberships(organization).where(Account.kind == "user").with_only_columns(Team.name, *_SHOWN)
+    for team, *account in session.execute(shown):
+        somebody = Somebody._make(account)
+        members.setdefault(somebody.name, Belonging(somebody)).teams.append(team)
+    permitted = _of_accounts(organization, Repository.name, Account.name)
+    for repository, name in session.execute(permitted.where(Account.kind == "user", _in_a_team(organization))):
+        if name in members:
+            members[name].repositories.append(repository)
     return list(members.values())
 
 
@@ -41,7 +57,7 @@ def get_member(session: Session, organization: Organization, name: str) -> Belon
     account = find_account(session, name)
     if account is None or account.kind == "organization":
         raise NotFound("Not Found")
-    teams = [team for _, team in session.execute(_memberships(organization).where(Account.id == account.id))]
+    teams = [team.name for _, team in session.execute(_memberships(organization).where(Account.id == account.id))]
     if not teams and account.owner_id != organization.id:
         raise NotFound("Not Found")
     permissions = session.scalars(_permissions(organization).where(Permission.account_id == account.id))
@@ -53,12 +69,11 @@ def list_collaborators(session: Session, organization: Organization) -> list[Bel
 
     Quay operation getOrganizationCollaborators.
     """
-    found: dict[int, Belonging] = {}
-    query = _permissions(organization).where(Account.kind == "user", ~_in_a_team(organization))
-    for permission in session.scalars(query):
-        if permission.account is not None:
-            collaborator = found.setdefault(permission.account.id, Belonging(permission.account))
-            collaborator.repositories.append(permission.repository.name)
+    found: dict[str, Belonging] = {}
+    query = _of_accounts(organization, Repository.name, *_SHOWN)
+    for repository, *account in session.execute(query.where(Account.kind == "user", ~_in_a_team(organization))):
+        somebody = Somebody._make(account)
+        found.setdefault(somebody.name, Belonging(somebody)).repositories.append(repository)
     return list(found.values())
 
 
@@ -105,11 +120,17 @@ def _memberships(organization: Organization) -> Select[Account, Team]:
 
 def _permissions(organization: Organization) -> Select[Permission]:
     """Permissions of users and robots in the organization's repositories, both loaded with them."""
+    loaded = (contains_eager(Permission.repository), contains_eager(Permission.account))
+    return _of_accounts(organization, Permission).options(*loaded)
+
+
+def _of_accounts(organization: Organization, *what: Any) -> Select[*tuple[Any, ...]]:
+    """What of the permissions of users and robots in the organization's repositories, by their names."""
     return (
-        select(Permission)
+        select(*what)
+        .select_from(Permission)
         .join(Permission.repository)
         .join(Permission.account)
-        .options(contains_eager(Permission.repository), contains_eager(Permission.account))
         .where(Repository.namespace_id == organization.id)
         .order_by(Account.name, Repository.name)
     )

@@ -20,13 +20,9 @@ _SIZE: Query[int] = Query(
 )
 
 
-def repository_sizes(session: Session, repository_ids: Iterable[int]) -> dict[int, int]:
-    """The bytes that each of the repositories uses."""
-    ids = list(repository_ids)
-    if len(ids) == 1:
-        return {ids[0]: session.first(_SIZE, repository_id=ids[0]) or 0}
-    query = select(RepositoryUsage.repository_id, RepositoryUsage.size).where(RepositoryUsage.repository_id.in_(ids))
-    return dict.fromkeys(ids, 0) | {row.repository_id: row.size for row in session.execute(query)}
+def repository_size(session: Session, repository: Repository) -> int:
+    """The bytes that the repository uses."""
+    return session.first(_SIZE, repository_id=repository.id) or 0
 
 
 def count_manifests(session: Session, new: Mapping[int, Iterable[int]], again: Iterable[int]) -> None:

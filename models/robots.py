@@ -107,6 +107,20 @@ def list_robot_permissions(session: Session, robots: list[Robot]) -> dict[int, l
     return found
 
 
+def list_robot_repositories(session: Session, robots: list[Robot]) -> dict[int, list[str]]:
+    """The names of the repositories in which each robot has a permission, by the robot's id."""
+    query = (
+        select(Permission.account_id, Repository.name)
+        .join(Permission.repository)
+        .where(Permission.account_id.in_([robot.id for robot in robots]))
+        .order_by(Repository.name)
+    )
+    found: dict[int, list[str]] = defaultdict(list)
+    for robot_id, name in session.execute(query):
+        found[robot_id or 0].append(name)
+    return found
+
+
 def list_robot_teams(session: Session, robots: list[Robot]) -> dict[int, list[Team]]:
     """The teams that each robot is in, by the robot's id."""
     query = (

@@ -47,7 +47,7 @@ def find_repositories(
     Without a query all match. `namespace/part` also finds parts of names in the namespace of that name.
     """
     text, most = " ".join(query[:LONGEST_QUERY].lower().split()), offset + limit
-    visible = _EVERYTHING.where(visible_repositories(caller))
+    visible = _EVERYTHING.where(visible_repositories(caller, among_few=True))
     ranks: dict[int, Rank] = {}
     for area in _where_to_look(session, caller, visible, text):
         ranks |= _best(session, area, text, most)

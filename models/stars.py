@@ -45,14 +45,6 @@ def is_starred(session: Session, caller: Identity, repository: Repository) -> bo
     return session.first(_STARRED, account_id=caller.account_id, repository_id=repository.id) is not None
 
 
-def starred_among(session: Session, caller: Identity, ids: list[int]) -> set[int]:
-    """Which of the repositories the caller starred."""
-    if caller.account_id is None or not ids:
-        return set()
-    query = select(Star.repository_id).where(Star.account_id == caller.account_id, Star.repository_id.in_(ids))
-    return set(session.scalars(query))
-
-
 def count_stars(session: Session, ids: list[int]) -> dict[int, int]:
     """How many have starred each repository; those that nobody has are left out."""
     query = select(Star.repository_id, func.count()).where(Star.repository_id.in_(ids)).group_by(Star.repository_id)

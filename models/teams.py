@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Integer, bindparam, exists, func, select
-from sqlalchemy.orm import contains_eager
 
 from models import audit
 from models.access import Identity, find_account, is_robot_of_others
@@ -15,6 +14,7 @@ from models.queries import Query
 from models.session import Session
 from models.tables import Account, Organization, Permission, Repository, Team, TeamMember
 from models.tables.accounts import TeamRole
+from models.tables.repositories import RepositoryRole
 
 
 class ListedTeam(NamedTuple):
@@ -165,13 +165,20 @@ def remove_member(session: Session, team: Team, name: str, *, actor: Identity) -
     )
 
 
-def list_team_permissions(session: Session, team: Team) -> list[Permission]:
-    """What the team may do in which repositories, these loaded with it, by name."""
+class TeamPermission(NamedTuple):
+    """What a team may do in a repository."""
+
+    name: str
+    is_public: bool
+    role: RepositoryRole
+
+
+def list_team_permissions(session: Session, team: Team) -> list[TeamPermission]:
+    """What the team may do in which repositories, by name."""
     query = (
-        select(Permission)
-        .join(Permission.repository)
-        .options(contains_eager(Permission.repository))
+        select(Repository.name, Repository.is_public, Permission.role)
+        .join(Repository, Repository.id == Permission.repository_id)
         .where(Permission.team_id == team.id)
         .order_by(Repository.name)
     )
-    return list(session.scalars(query))
+    return [TeamPermission(*row) for row in session.execute(query)]

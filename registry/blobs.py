@@ -75,7 +75,7 @@ def mount_blob(
         select(RepositoryBlob.blob_id)
         .join(Blob, Blob.id == RepositoryBlob.blob_id)
         .join(Repository, Repository.id == RepositoryBlob.repository_id)
-        .where(Blob.digest == str(digest), visible_repositories(actor))
+        .where(Blob.digest == str(digest), visible_repositories(actor, among_few=True))
     )
     if source is not None:
         readable = readable.join(Account, Account.id == Repository.namespace_id).where(

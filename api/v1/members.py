@@ -4,7 +4,7 @@ from typing import Literal
 
 from api.endpoint import Resource, Section, View, operation
 from api.rules import fresh, org_admin
-from api.v1.views import AvatarView, avatar_of, avatar_of_team
+from api.v1.views import AvatarView, avatar, avatar_of
 from models import members
 from models.members import Belonging
 from models.tables import Organization
@@ -90,6 +90,6 @@ def _member(member: Belonging) -> OrganizationMemberView:
         name=account.name,
         kind="robot" if account.kind == "robot" else "user",
         avatar=avatar_of(account),
-        teams=[MemberTeam(name=team.name, avatar=avatar_of_team(team)) for team in member.teams],
+        teams=[MemberTeam(name=team, avatar=avatar(team, team, "team")) for team in member.teams],
         repositories=member.repositories,
     )

@@ -9,7 +9,8 @@ from api.endpoint import View
 from api.v1.views import Sparse
 from config.settings import Settings
 from models.quota_limits import Allowance, KnownLimit, allowances, human_size
-from models.repository_usage import repository_sizes
+from models.repositories import ListedRepository
+from models.repository_usage import repository_size
 from models.session import Session
 from models.tables import Account, QuotaLimit, Repository
 
@@ -80,24 +81,28 @@ def are_shown(settings: Settings) -> bool:
 
 
 def namespace_report(settings: Settings, allowance: Allowance) -> QuotaReport:
-    return QuotaReport(quota_bytes=allowance.used_bytes, configured_quota=_configured(settings, allowance))
+    configured = _configured(settings, allowance.quota.limit_bytes if allowance.quota else None)
+    return QuotaReport(quota_bytes=allowance.used_bytes, configured_quota=configured)
 
 
-def repository_reports(
-    session: Session, settings: Settings, repositories: Sequence[Repository]
-) -> dict[int, RepositoryQuotaReport]:
-    """The report of each of the repositories; none if quotas are not shown."""
+def repository_report(session: Session, settings: Settings, repository: Repository) -> RepositoryQuotaReport | None:
+    """The repository's report; none if quotas are not shown."""
     if not are_shown(settings):
-        return {}
-    sizes = repository_sizes(session, [repository.id for repository in repositories])
-    allowed = allowances(session, list({repository.namespace_id for repository in repositories}))
-    return {
-        repository.id: RepositoryQuotaReport(
-            quota_bytes=sizes[repository.id],
-            configured_quota=_configured(settings, allowed[repository.namespace_id]),
-        )
-        for repository in repositories
-    }
+        return None
+    allowance = allowances(session, [repository.namespace_id])[repository.namespace_id]
+    return RepositoryQuotaReport(
+        quota_bytes=repository_size(session, repository),
+        configured_quota=_configured(settings, allowance.quota.limit_bytes if allowance.quota else None),
+    )
+
+
+def listed_report(settings: Settings, repository: ListedRepository) -> RepositoryQuotaReport | None:
+    """The same of one in a list."""
+    if not are_shown(settings):
+        return None
+    return RepositoryQuotaReport(
+        quota_bytes=repository.used_bytes or 0, configured_quota=_configured(settings, repository.quota_bytes)
+    )
 
 
 class WithQuota(View):
@@ -118,7 +123,5 @@ def namespace_quotas(session: Session, settings: Settings, accounts: Sequence[Ac
     }
 
 
-def _configured(settings: Settings, allowance: Allowance) -> int | None:
-    if allowance.quota is not None:
-        return allowance.quota.limit_bytes
-    return settings.DEFAULT_SYSTEM_REJECT_QUOTA_BYTES or None
+def _configured(settings: Settings, limit_bytes: int | None) -> int | None:
+    return limit_bytes if limit_bytes is not None else settings.DEFAULT_SYSTEM_REJECT_QUOTA_BYTES or None

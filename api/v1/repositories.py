@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field
 from api.endpoint import Body, Query, Resource, Section, View, operation
 from api.rules import repo_admin, repo_create, repo_read, repo_write, repository_list
 from api.v1.paging import next_page, page_start
-from api.v1.quota_views import RepositoryQuotaReport, repository_reports
+from api.v1.quota_views import RepositoryQuotaReport, listed_report, repository_report
 from api.v1.tags import image_of, moment, tag_end
 from api.v1.views import Moment, Sparse, SuccessView
 from models import activity, repositories, stars, tags
@@ -172,28 +172,31 @@ class Repositories(Resource):
             raise Invalid(f"repo_kind: expected 'image', got {query.repo_kind[:60]!r}")
         return Filter(namespace=query.namespace, starred=query.starred, public=query.public)
 
-    def show(self, page: list[Repository], query: RepositoriesQuery) -> list[DatedRepository | ListedRepository]:
+    def show(
+        self, page: list[repositories.ListedRepository], query: RepositoriesQuery
+    ) -> list[DatedRepository | ListedRepository]:
         ids = [repository.id for repository in page]
-        starred = stars.starred_among(self.session, self.caller, ids)
         popular = activity.popularity(self.session, ids) if query.popularity else {}
-        changed = repositories.last_modified(self.session, ids) if query.last_modified else {}
-        reports = repository_reports(self.session, self.settings, page)
 
-        def facts(repository: Repository) -> dict[str, Any]:
+        def facts(repository: repositories.ListedRepository) -> dict[str, Any]:
             return {
-                "namespace": repository.namespace.name,
+                "namespace": repository.namespace,
                 "name": repository.name,
                 "description": repository.description,
                 "is_public": repository.is_public,
                 "state": repository.state,
-                "is_starred": None if self.caller.is_anonymous else repository.id in starred,
+                "is_starred": None if self.caller.is_anonymous else repository.is_starred,
                 "popularity": popular.get(repository.id, 0.0) if query.popularity else None,
-                "quota_report": reports.get(repository.id),
+                "quota_report": listed_report(self.settings, repository),
             }
 
         if not query.last_modified:
             return [ListedRepository(**facts(repository)) for repository in page]
-        return [DatedRepository(**facts(each), last_modified=changed.get(each.id)) for each in page]
+        return [DatedRepository(**facts(each), last_modified=seconds(each.last_modified_ms)) for each in page]
+
+
+def seconds(unix_ms: int | None) -> int | None:
+    return None if unix_ms is None else unix_ms // 1000
 
 
 @section.at("/repository/<repopath:repository>")
@@ -219,7 +222,7 @@ class SingleRepository(Resource):
             can_write=rank >= RANK["write"],
             can_admin=rank >= RANK["admin"],
             stats=self.stats_of(repository) if query.include_stats else None,
-            quota_report=repository_reports(session, self.settings, [repository]).get(repository.id),
+            quota_report=repository_report(session, self.settings, repository),
         )
 
     @operation("updateRepo", allow=repo_write)

@@ -72,13 +72,13 @@ class _Robots(Resource):
         found = robots.list_robots(self.session, owner, limit=query.limit)
         if not query.permissions:
             return RobotsView(robots=[ListedRobot(**self.facts(robot, token=query.token)) for robot in found])
-        permissions = robots.list_robot_permissions(self.session, found)
+        permitted = robots.list_robot_repositories(self.session, found)
         teams = robots.list_robot_teams(self.session, found)
         shown: list[PermittedRobot | ListedRobot] = [
             PermittedRobot(
                 **self.facts(robot, token=query.token),
                 teams=[RobotTeam(name=team.name, avatar=avatar_of_team(team)) for team in teams.get(robot.id, ())],
-                repositories=[each.repository.name for each in permissions.get(robot.id, ())],
+                repositories=permitted.get(robot.id, []),
             )
             for robot in found
         ]

@@ -53,7 +53,7 @@ class Stars(Resource):
         more = next_page(self.settings, found[PAGE - 1].id, bound) if len(found) > PAGE else None
         shown = [
             StarredRepository(
-                namespace=each.namespace.name, name=each.name, description=each.description, is_public=each.is_public
+                namespace=each.namespace, name=each.name, description=each.description, is_public=each.is_public
             )
             for each in found[:PAGE]
         ]

@@ -125,7 +125,11 @@ class TeamPermissions(Resource):
     def get(self, team: Team) -> TeamPermissionsView:
         """Returns the list of repository permissions for the org's team."""
         found = teams.list_team_permissions(self.session, team)
-        return TeamPermissionsView.model_validate({"permissions": found}, from_attributes=True)
+        shown = [
+            TeamPermissionView(repository=PermittedRepository(name=each.name, is_public=each.is_public), role=each.role)
+            for each in found
+        ]
+        return TeamPermissionsView(permissions=shown)
 
 
 def _member(account: Account, *, invited: bool = False) -> MemberView:

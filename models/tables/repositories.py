@@ -20,6 +20,7 @@ class Repository(Base):
     __tablename__ = "repository"
     __table_args__ = (
         UniqueConstraint("namespace_id", "name"),
+        Index("ix_repository_namespace_id", "namespace_id", "id"),
         Index("ix_repository_search_rank", "search_rank", "id"),
         Index("ix_repository_name_search_rank", "name", "search_rank"),
         Index(

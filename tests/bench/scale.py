@@ -125,7 +125,8 @@ def _ask(url: str, token: str | None, paths: Sequence[str], seconds: int, read: 
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         spent = read().since(before)
     requests, took_us, p50, p95, refused, example = told.partition("RESULT ")[2].split()[:6]
-    cost = Cost(spent.web_ms / int(requests), spent.database_ms / int(requests))
+    answered = max(int(requests), 1)
+    cost = Cost(spent.web_ms / answered, spent.database_ms / answered)
     return Figures(cost, int(requests) * 1e6 / int(took_us), float(p50), float(p95), int(refused), example)
 
 

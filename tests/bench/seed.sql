@@ -1,6 +1,6 @@
 -- A large installation, made where it will be: namespaces, repositories and pulls are as uneven as in life. The first
 -- organization owns thousands of repositories and has two thousand members, the first repository has ten thousand tags
--- and a twentieth of the log. Each statement has its name in front; :words is the number of rows in the table `word`.
+-- and a twentieth of the log, which lies in the order of time. Each statement has its name in front; :words is the number of rows in the table `word`.
 
 -- make: users
 INSERT INTO account (id, uuid, kind, name, email, enabled, created_at, tag_expiration_s, invoice_email, verified,
@@ -104,6 +104,11 @@ INSERT INTO manifest_blob (manifest_id, blob_id, repository_id, namespace_id)
 SELECT manifest.id, repository_id, repository_id, namespace_id
 FROM manifest JOIN repository ON repository.id = repository_id;
 
+-- make: usages of repositories
+INSERT INTO repository_usage (repository_id, size)
+SELECT repository_id, sum(size) FROM (SELECT DISTINCT repository_id, blob_id FROM manifest_blob) AS needed
+JOIN blob ON blob.id = blob_id GROUP BY repository_id;
+
 -- make: tags
 INSERT INTO tag (repository_id, name, manifest_id, start_ms, reversion, immutable)
 SELECT repository.id, CASE WHEN t = 1 THEN 'latest' ELSE 'v' || t / 10 || '.' || t % 10 END,
@@ -123,7 +128,8 @@ FROM (SELECT i, 1 + floor(:repositories * power(random(), 4))::int AS repository
       FROM generate_series(1, :log_rows) AS i) AS event
 JOIN repository ON repository.id = event.repository_id
 JOIN account AS performer ON performer.id = performer_id
-JOIN account ON account.id = repository.namespace_id;
+JOIN account ON account.id = repository.namespace_id
+ORDER BY 2;
 
 -- make: permissions of robots
 INSERT INTO permission (repository_id, account_id, role)

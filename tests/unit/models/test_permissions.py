@@ -105,7 +105,7 @@ def test_full_access_ends_where_the_scopes_of_the_token_end(
 ) -> None:
     caller = replace(callers["almighty"], scopes=parse_scopes(scopes) if scopes else None)
     for only in (Filter(), Filter(public=True)):
-        assert list_repositories(session, caller, only).count(app) == seen
+        assert [each.id for each in list_repositories(session, caller, only)].count(app.id) == seen
     assert list_repository_names(session, caller, limit=100).count("acme/app") == seen
 
 

@@ -23,7 +23,7 @@ from models.quota_limits import (
     remove_limit,
     remove_quota,
 )
-from models.repository_usage import repository_sizes
+from models.repository_usage import repository_size
 from models.session import Database, Session
 from models.tables import (
     Account,
@@ -37,6 +37,7 @@ from models.tables import (
 )
 from registry.collection.terms import Terms
 from registry.gc import collect
+from registry.repositories import existing
 from tests.factories.pusher import Pusher, age
 from tests.unit.registry.conftest import Registry, image
 
@@ -174,9 +175,9 @@ def test_drift_is_found_and_repaired(pusher: Pusher) -> None:
         assert sizes_of(session, [namespace_id(), 999]) == {namespace_id(): len(LAYER) + 2, 999: 0}
 
 
-def repository_size(pusher: Pusher) -> int:
+def bytes_of(pusher: Pusher) -> int:
     with pusher.services.database.read() as session:
-        return repository_sizes(session, [pusher.repository_id()])[pusher.repository_id()]
+        return repository_size(session, existing(session, pusher.name))
 
 
 def test_a_repository_counts_a_blob_once_and_as_long_as_a_manifest_needs_it(pusher: Pusher) -> None:
@@ -185,15 +186,15 @@ def test_a_repository_counts_a_blob_once_and_as_long_as_a_manifest_needs_it(push
     pusher.image("v2", LAYER, b"three")
     other.image("v1", LAYER)
     pusher.blob(b"in no manifest")
-    assert (repository_size(pusher), repository_size(other)) == (len(LAYER) + 3 + 5 + 2, len(LAYER) + 2)
+    assert (bytes_of(pusher), bytes_of(other)) == (len(LAYER) + 3 + 5 + 2, len(LAYER) + 2)
     pusher.remove(digest)
-    assert repository_size(pusher) == len(LAYER) + 3 + 5 + 2
+    assert bytes_of(pusher) == len(LAYER) + 3 + 5 + 2
     assert pusher.image("v1", LAYER, b"one") == digest  # it comes back, and counts no second time
-    assert repository_size(pusher) == len(LAYER) + 3 + 5 + 2
+    assert bytes_of(pusher) == len(LAYER) + 3 + 5 + 2
     pusher.remove(digest)
     age(pusher.services, timedelta(days=30))
     collect(pusher.services.database, pusher.services.storage, Terms())
-    assert repository_size(pusher) == len(LAYER) + 5 + 2
+    assert bytes_of(pusher) == len(LAYER) + 5 + 2
     assert drifts(pusher) == []
 
 
@@ -202,7 +203,7 @@ def test_a_repository_without_a_sum_is_counted_with_its_next_push(pusher: Pusher
     with pusher.services.database.write() as session:
         session.execute(delete(RepositoryUsage))
     pusher.image("v2", LAYER, b"more")
-    assert repository_size(pusher) == len(LAYER) + 4 + 2
+    assert bytes_of(pusher) == len(LAYER) + 4 + 2
     assert drifts(pusher) == []
 
 
@@ -301,9 +302,7 @@ def test_what_a_repository_needs_is_counted_once(pusher: Pusher) -> None:
     pusher.image("v2", LAYER)
     pusher.blob(b"in no manifest")
     other.image("v1", LAYER)
-    with pusher.services.database.read() as session:
-        found = repository_sizes(session, [pusher.repository_id(), other.repository_id(), 999])
-    assert list(found.values()) == [len(LAYER) + 3 + 2, len(LAYER) + 2, 0]
+    assert [bytes_of(pusher), bytes_of(other)] == [len(LAYER) + 3 + 2, len(LAYER) + 2]
 
 
 @pytest.mark.parametrize(
