@@ -292,6 +292,11 @@ class RepositoryKeys(Group):
         description="How long what was just pushed is kept, in seconds, although nothing names it yet: blobs, and "
         "manifests pushed by digest.",
     )
+    LABEL_KEY_RESERVED_PREFIXES: Names = Field(
+        default=(),
+        description="How keys of labels begin that nobody may attach to a manifest by REST, besides those that Quay "
+        "reserves, such as `quay` and `org.opencontainers.`.",
+    )
     FEATURE_QUOTA_MANAGEMENT: Flag = Field(
         default=True, description="Quotas of namespaces count, and what they use is told."
     )

@@ -24,6 +24,8 @@ def change_account(
 ) -> None:
     """Change what `changes` names, as far as the settings let people change it. Invalid, Conflict, Forbidden.
 
+    Of a password it has the hash.
+
     Quay operation changeUserDetails. A token cannot change by what its user signs in: it would outlive itself.
     """
     if actor.scopes is not None and not changes.keys().isdisjoint({"password", "email"}):
@@ -70,8 +72,8 @@ def _answered(user: User, prompt: str) -> None:
     user.prompts = [other for other in user.prompts or [] if other != prompt] or None
 
 
-def _change_password(session: Session, settings: Settings, user: User, password: str, actor: Identity) -> None:
-    set_password(session, user, password)
+def _change_password(session: Session, settings: Settings, user: User, password_hash: str, actor: Identity) -> None:
+    set_password(session, user, password_hash)
     audit.record(session, "account_change_password", actor=actor, namespace=user)
     if settings.FEATURE_MAILING and user.email is not None:
         letters.password_changed(session, settings, user, to=user.email)

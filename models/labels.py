@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +38,9 @@ def find_label(session: Session, manifest: Manifest, uuid: str) -> ManifestLabel
     )
 
 
-def refuse_reserved(key: str) -> None:
-    """Refuse a key that only an image itself may have (Invalid)."""
-    if key.startswith(RESERVED):
+def refuse_reserved(key: str, prefixes: Sequence[str] = ()) -> None:
+    """Refuse a key that only an image itself may have (Invalid). `prefixes`: how others begin that are reserved here."""
+    if key.startswith((*RESERVED, *prefixes)):
         raise Invalid("Label has a reserved prefix")
 
 

@@ -43,14 +43,14 @@ def send_recovery(session: Session, settings: Settings, user: User) -> str:
     return user.email
 
 
-def recover(session: Session, settings: Settings, code: str, password: str, *, ip: str | None) -> User:
-    """Give the user to whom the code was mailed the new password; the user. Invalid: the code, the password."""
+def recover(session: Session, settings: Settings, code: str, password_hash: str, *, ip: str | None) -> User:
+    """Give the user to whom the code was mailed the password of that hash; the user. Invalid: the code."""
     row = get_code(session, code, ["recover"])
     user = row.user
     if user.email != row.email:
         raise Invalid("The address this link was mailed to is not that of the account any more")
     use_code(session, row)
-    set_password(session, user, password)
+    set_password(session, user, password_hash)
     user.verified = True  # who reads the mail has just shown it
     actor = Identity(kind="user", account_id=user.id, name=user.name, ip=ip)
     audit.record(session, "account_change_password", actor=actor, namespace=user)

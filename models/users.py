@@ -89,7 +89,7 @@ def change_user(
         user.email = free_email(session, email)
         audit.record(session, "user_change_email", actor=actor, namespace=user, username=user.name, email=email)
     if password is not None:
-        set_password(session, user, password)
+        set_password(session, user, hash_password(password))
         audit.record(session, "user_change_password", actor=actor, namespace=user, username=user.name)
     if enabled is not None and enabled != user.enabled:
         if user.id == actor.account_id:
@@ -101,9 +101,9 @@ def change_user(
         audit.record(session, kind, actor=actor, namespace=user, username=user.name)
 
 
-def set_password(session: Session, user: User, password: str) -> None:
-    """Give the user a new password, which ends every browser session, client key and code made before. Invalid."""
-    user.password_hash = hash_password(password)
+def set_password(session: Session, user: User, password_hash: str) -> None:
+    """Give the user the password of that hash, which ends every browser session, client key and code made before."""
+    user.password_hash = password_hash
     for name in filter(None, (user.name, user.email)):
         release(session, Counted(PASSWORD, name))
     end_sessions(session, user)

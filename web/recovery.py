@@ -9,7 +9,7 @@ from models import brakes, recovery, signin
 from models.brakes import ASKING, MAILING, Counted
 from models.codes import get_code
 from models.errors import Invalid
-from models.passwords import MIN_LENGTH
+from models.passwords import MIN_LENGTH, hash_password
 from registry.services import Services
 from registry.session_cookie import cookie_header
 from web.errors import answer_errors
@@ -94,9 +94,12 @@ def _ask_for_password(services: Services, code: str, *, status: int = 200, probl
 
 def _set_password(services: Services, code: str, password: str) -> Response:
     settings, here = services.settings, browser(services)
+    with services.database.read() as session:
+        get_code(session, code, ["recover"])  # nobody else has us hash passwords
     try:
+        password_hash = hash_password(password)
         with services.database.write() as session:
-            user = recovery.recover(session, settings, code, password, ip=here.ip)
+            user = recovery.recover(session, settings, code, password_hash, ip=here.ip)
             actor = services.superusers.identify(user).at(here.ip)
             cookie = signin.admit_user(session, settings, user, here, actor=actor)
     except Invalid as exc:

@@ -14,6 +14,7 @@ from models.authentication import identify_user
 from models.brakes import MAILING, Counted
 from models.client_keys import make_client_key
 from models.errors import Invalid, Unauthenticated
+from models.passwords import hash_password
 from models.tables import User
 from registry.session_cookie import removal_header
 
@@ -54,10 +55,10 @@ _NULLABLE = {"invoice_email_address", *accounts.PROFILE}
 
 
 def _given(body: AccountChange) -> dict[str, Any]:
-    """What the body names, in plain values."""
+    """What the body names, in plain values; of a password its hash, which takes a while to make. Invalid."""
     given = {name: getattr(body, name) for name in body.model_fields_set}
     if body.password is not None:
-        given["password"] = body.password.get_secret_value()
+        given["password"] = hash_password(body.password.get_secret_value())
     return {name: value for name, value in given.items() if value is not None or name in _NULLABLE}
 
 

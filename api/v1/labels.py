@@ -74,7 +74,7 @@ class ManifestLabels(_Labels):
     @operation("addManifestLabel", allow=repo_push, status=201)
     def post(self, repository: Repository, manifestref: str, body: NewLabel) -> Answer[AddedLabel]:
         """Attach a new label to the manifest."""
-        labels.refuse_reserved(body.key)
+        labels.refuse_reserved(body.key, self.settings.LABEL_KEY_RESERVED_PREFIXES)
         manifest = self.manifest(repository, manifestref)
         label = labels.add_label(
             self.session,

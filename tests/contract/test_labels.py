@@ -65,6 +65,13 @@ def test_annotations_are_labels_and_weigh_more(api: Api, pusher: Pusher) -> None
     assert [(label["key"], label["value"]) for label in labels] == [("a", "annotation"), ("b", "half ?")]
 
 
+def test_an_installation_reserves_keys_of_its_own(api: Api, path: str) -> None:
+    settings = api.services.settings.model_copy(update={"LABEL_KEY_RESERVED_PREFIXES": ("team",)})
+    reserving = Api(make_app(replace(api.services, settings=settings)))
+    assert reserving.post(path, NEW, by="writer").body["detail"] == "Label has a reserved prefix"
+    assert reserving.post(path, NEW | {"key": "other"}, by="writer").status == 201
+
+
 def test_a_filter_is_the_beginning_of_keys(api: Api, path: str, add: Callable[..., Answered]) -> None:
     add(key="main.x")
     found = api.get(f"{path}?filter=mai", by="reader").body["labels"]

@@ -201,7 +201,7 @@ def test_a_code_is_used_once(database: Database, settings: Settings) -> None:
 
     def recover(number: int) -> str:
         with database.write() as session:
-            return recovery.recover(session, settings, code, f"password number {number}", ip=None).name
+            return recovery.recover(session, settings, code, f"hash number {number}", ip=None).name
 
     assert len(list(filter(None, at_once(recover)))) == 1
     with database.read() as session:
