@@ -39,7 +39,7 @@ def find_label(session: Session, manifest: Manifest, uuid: str) -> ManifestLabel
 
 
 def refuse_reserved(key: str, prefixes: Sequence[str] = ()) -> None:
-    """Refuse a key that only an image itself may have (Invalid). `prefixes`: how others begin that are reserved here."""
+    """Refuse a key that only an image itself may have (Invalid). `prefixes`: how others begin, besides Quay's."""
     if key.startswith((*RESERVED, *prefixes)):
         raise Invalid("Label has a reserved prefix")
 

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from config.settings import Settings
-from models import brakes, external_logins, recovery, registration
+from models import brakes, external_logins, members, recovery, registration
 from models.access import ANONYMOUS, get_organization
 from models.authentication import Superusers, identify_user
 from models.brakes import MAILING, PASSWORD, Counted
@@ -21,14 +21,15 @@ from models.errors import DomainError, Unauthenticated
 from models.external_logins import Person
 from models.immutability_policies import create_policy, list_policies, remove_policy
 from models.migrate import upgrade
-from models.organizations import create_organization, rename_organization
+from models.organizations import OWNERS, create_organization, rename_organization
 from models.registration import NewAccount
 from models.robots import create_robot
 from models.session import Database
 from models.sessions import MOST_OF_ONE_USER, begin_session
-from models.tables import Brake, BrowserSession, ExternalLogin, OneTimeCode, User
+from models.tables import Brake, BrowserSession, ExternalLogin, OneTimeCode, Team, User
 from models.tables.base import now
-from models.users import create_user, get_user
+from models.teams import add_member, put_team, remove_member
+from models.users import change_user, create_user, get_user, remove_user
 from models.vault import Vault
 from tests.factories.api import make_services
 from tests.factories.browser import Browser
@@ -176,6 +177,38 @@ def test_a_robot_made_while_its_owner_gets_another_name_has_the_new_one(database
             made = pool.submit(make_robot)
             loaded.wait()
         assert made.result() == "ajax+ci"
+
+
+@pytest.mark.parametrize("way", ["team", "organization", "disabled", "deleted", "demoted"])
+def test_administrators_who_remove_each_other_leave_one(database: Database, way: str) -> None:
+    """Each is in a team of its own, so that nobody waits for anybody's rows."""
+    names = [f"owner{number}" for number in range(AT_ONCE)]
+    with database.write() as session:
+        people = [create_user(session, name, email=None, password=None, actor=ANONYMOUS) for name in names]
+        acme = create_organization(session, "acme", owner=people[0], email=None, actor=ANONYMOUS)
+        for name in names[1:]:
+            team, _ = put_team(session, acme, name, role="admin", description=None, actor=ANONYMOUS)
+            add_member(session, team, name, actor=ANONYMOUS)
+
+    def remove(number: int) -> str:
+        name = names[number]
+        team_name = name if number else OWNERS
+        with database.write() as session:
+            acme = get_organization(session, "acme")
+            if way == "organization":
+                members.remove_member(session, acme, name, actor=ANONYMOUS)
+            elif way == "disabled":
+                change_user(session, get_user(session, name), enabled=False, actor=ANONYMOUS)
+            elif way == "deleted":
+                remove_user(session, get_user(session, name), actor=ANONYMOUS)
+            elif way == "demoted":
+                put_team(session, acme, team_name, role="member", description=None, actor=ANONYMOUS)
+            else:
+                team = session.scalars(select(Team).where(Team.name == team_name)).one()
+                remove_member(session, team, name, actor=ANONYMOUS)
+        return name
+
+    assert at_once(remove).count(None) == 1
 
 
 def test_a_form_sent_twice_makes_one_organization(database: Database, tmp_path: Path) -> None:
