@@ -14,6 +14,7 @@ from buildworker.runtime import Runtime
 from models import announcements, deliveries, log_exports, mail, notifications
 from models.deliveries import Attempt, Outcome
 from models.errors import DomainError, Invalid, Upstream
+from models.redaction import without_query
 from models.session import Session
 from models.tables.base import now
 from models.tables.deliveries import DeliveryState
@@ -32,7 +33,7 @@ def _send_mail(runtime: Runtime, uuid: str, message: dict[str, Any]) -> None:
 
 def _call_back(runtime: Runtime, uuid: str, message: dict[str, Any]) -> None:
     outbound = Outbound(runtime.settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
-    shown = webhooks.without_query(message["url"])
+    shown = without_query(message["url"])
     outcome = webhooks.post_json(
         outbound, message["url"], message["content"], secret=None, message_id=uuid, shown=shown
     )

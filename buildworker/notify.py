@@ -7,7 +7,7 @@ from typing import Any
 from buildworker import smtp
 from buildworker.outbound import Outbound
 from buildworker.runtime import Runtime
-from buildworker.webhooks import post_json, without_path, without_query
+from buildworker.webhooks import post_json, without_path
 from config.settings import Settings
 from models.announcements import subject_of
 from models.deliveries import Attempt, Outcome, Told
@@ -16,6 +16,7 @@ from models.event_texts import facts, summary
 from models.events import Level, level_of
 from models.json_template import JsonTemplate
 from models.notifications import MOST_FAILURES, config_of, secret_of
+from models.redaction import without_query
 from models.session import Session
 from models.tables import Notification
 

@@ -73,13 +73,6 @@ def _apart(url: str) -> tuple[str, dict[str, str]]:
     return bare, {"Authorization": f"Basic {sealed}"}
 
 
-def without_query(url: str) -> str:
-    """The URL as the log shows it: a login, and what follows `?`, may open something."""
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, place, parts.path, "…" if parts.query else "", ""))
-
-
 def without_path(url: str) -> str:
     """The same of a URL whose path is what opens it."""
     parts = urlsplit(url)

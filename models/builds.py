@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
@@ -15,6 +15,7 @@ from sqlalchemy.orm import joinedload
 from models import audit, build_events, build_queue, jobs
 from models.access import Identity, administers, find_namespace
 from models.errors import Invalid, NotFound, ReadOnly, TooMany
+from models.redaction import without_query
 from models.session import Session
 from models.tables import Account, Build, Job, Repository, Robot, Trigger
 
@@ -81,7 +82,7 @@ def start_build(
     build.tags = list(tags)
     build.pull_robot = robot
     build.manual_user = actor.name
-    _record_request(session, build, actor=actor, archive_url=_without_secrets(source.archive_url))
+    _record_request(session, build, actor=actor, archive_url=without_query(source.archive_url, mark=""))
     return build
 
 
@@ -276,9 +277,3 @@ def _check_room(session: Session, namespace: Account, limit: int | None) -> None
     session.execute(select(Account.id).where(Account.id == namespace.id).with_for_update())
     if jobs.open_jobs(session, namespace, KIND) >= limit:
         raise TooMany("Maximum queued build rate exceeded.")
-
-
-def _without_secrets(url: str) -> str:
-    """The URL without its query, which may let anybody read the archive."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))

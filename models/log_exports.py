@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import delete, func, select
 
@@ -24,6 +23,7 @@ from models.jobs import Lost
 from models.logs import SERVICE_KINDS, Search, accounts_in, list_logs, place_of, shown
 from models.mail import is_address
 from models.notification_methods import check_url
+from models.redaction import without_query
 from models.session import Session
 from models.tables import Account, Job, LogExport, Repository
 from models.tables.base import now
@@ -83,7 +83,7 @@ def queue_export(session: Session, settings: Settings, wish: Wish, *, actor: Ide
         namespace=wish.namespace,
         repository=wish.repository,
         export_id=export.uuid,
-        url=_without_query(wish.callback_url),
+        url=without_query(wish.callback_url or "") or None,
         email=wish.callback_email,
     )
     return export
@@ -215,14 +215,6 @@ def _record_failure(session: Session, export: LogExport, told: dict[str, Any], e
         repository=session.get(Repository, export.repository_id) if export.repository_id else None,
         export_id=export.uuid,
         error=error,
-        url=_without_query(told.get("url")),
+        url=without_query(told.get("url") or "") or None,
         email=told.get("email"),
     )
-
-
-def _without_query(url: str | None) -> str | None:
-    """The URL as the log may show it: what follows `?` may open something."""
-    if not url:
-        return None
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "…" if parts.query else "", ""))

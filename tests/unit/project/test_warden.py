@@ -41,7 +41,7 @@ def test_servers_end_and_folders_go_when_the_test_process_is_killed(tmp_path: Pa
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
         owner.kill()
-    process.wait_until(lambda: not _exists(pid) and not folder.exists(), seconds=5)
+    process.wait_until(lambda: not _exists(pid) and not folder.exists(), seconds=20)
 
 
 def test_a_server_that_does_not_start_shows_what_it_said() -> None:
