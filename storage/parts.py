@@ -10,7 +10,9 @@ so that 1 TiB fits however a client slices it.
 """
 
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import IO
 
@@ -22,6 +24,9 @@ STEP = 16 * MIB
 PARTS_PER_STEP = 500
 MOST_PARTS = 10_000
 SHORT_PARTS = 5_000
+MOST_IN_MEMORY = 32
+"""Parts of this process, half a GiB; some hundred clients may be sending one at the same time."""
+_in_memory = threading.BoundedSemaphore(MOST_IN_MEMORY)
 
 
 def part_size(number: int) -> int:
@@ -32,26 +37,22 @@ def part_size(number: int) -> int:
 
 
 class Part:
-    """The bytes of part `number`: in memory if it is of 16 MiB, in an unnamed temporary file if larger."""
+    """The bytes of part `number`: in memory if it is of 16 MiB and few others are, else in a file without a name."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.size = 0
         self._capacity = part_size(number)
         self._memory = bytearray()
-        large = self._capacity > STEP
-        self._file: IO[bytes] | None = tempfile.TemporaryFile() if large else None  # noqa: SIM115 - close() closes it
+        self._has_room = self._capacity == STEP and _in_memory.acquire(blocking=False)
+        self._file = None if self._has_room else _new_file()
 
     def take(self, data: memoryview) -> memoryview:
         """Add what fits; the rest."""
         fits = data[: self._capacity - self.size]
         if self._file:
-            try:
+            with _told():
                 self._file.write(fits)
-            except OSError as exc:
-                raise failed(
-                    f"the folder for temporary files, {tempfile.gettempdir()}, does not take a part", exc
-                ) from exc
         else:
             self._memory += fits
         self.size += len(fits)
@@ -75,6 +76,9 @@ class Part:
     def close(self) -> None:
         """Give the memory or the file back."""
         self._memory = bytearray()
+        if self._has_room:
+            self._has_room = False
+            _in_memory.release()
         if self._file:
             self._file.close()
 
@@ -83,6 +87,19 @@ class Part:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _new_file() -> IO[bytes]:
+    with _told():
+        return tempfile.TemporaryFile()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise failed(f"the folder for temporary files, {tempfile.gettempdir()}, does not take a part", exc) from exc
 
 
 def split(chunks: Iterable[bytes], first: int) -> Iterator[Part]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.driver import StorageError, StorageFull
-from storage.parts import MIB, MOST_PARTS, PARTS_PER_STEP, SHORT_PARTS, SMALLEST, Part, part_size, split
+from storage.parts import MIB, MOST_IN_MEMORY, MOST_PARTS, PARTS_PER_STEP, SHORT_PARTS, SMALLEST, Part, part_size, split
 from tests.factories.streams import content, pieces, zeros
 
 TIB = 1 << 40
@@ -43,6 +43,20 @@ def test_splits_into_full_parts_and_a_rest() -> None:
             bodies.append(bytes(part.body))
     assert [len(body) for body in bodies] == [16 * MIB, 16 * MIB, 8 * MIB + 1]
     assert b"".join(bodies) == data
+
+
+def test_what_many_clients_send_at_once_does_not_fill_the_memory() -> None:
+    parts = [Part(1) for _ in range(MOST_IN_MEMORY + 2)]
+    for part in parts:
+        part.take(memoryview(b"bytes"))
+    assert [isinstance(part.body, bytearray) for part in parts] == [True] * MOST_IN_MEMORY + [False] * 2
+    last = parts[-1].body
+    assert not isinstance(last, bytearray)
+    assert last.read() == b"bytes"
+    for part in [*parts, *parts]:  # a second time does no harm
+        part.close()
+    with Part(1) as next_one:
+        assert isinstance(next_one.body, bytearray)
 
 
 def test_yields_no_part_without_bytes() -> None:
