@@ -9,9 +9,10 @@ from pathlib import Path
 
 from buildworker import checkout, git, scratch
 from buildworker.archive import Limits, unpack
-from buildworker.builder import Credentials, Engine, PullFailed, PushFailed, Registries
-from buildworker.dockerfile import Source, base_images, locate, step_count
+from buildworker.builder import Credentials, Engine, EngineInfo, Options, PullFailed, PushFailed, Registries
+from buildworker.dockerfile import Source, base_images, locate, step_count, uses_mounts
 from buildworker.download import download
+from buildworker.engines.platforms import can_build
 from buildworker.failures import SourceFailed
 from buildworker.logs import BuildLog
 from buildworker.lookout import Lookout
@@ -21,6 +22,7 @@ from buildworker.progress import Progress
 from buildworker.runtime import Runtime
 from buildworker.watch import Cancelled
 from models import jobs
+from models.build_options import check_feature
 from models.build_orders import GitOrder, Login, Order, record_commit
 from models.errors import DomainError, Invalid, Upstream
 from models.jobs import Lease
@@ -95,8 +97,14 @@ class Attempt:
             self._log.output(f"Attempt {self._work.lease.attempt} of {self._work.lease.max_attempts}.")
         if not self._order.writable:
             raise Invalid(f"The repository {self._order.repository} is read-only.")
-        self._engine.ping()
+        self._check_platform(self._engine.ping())
         self._engine.remove_by_label(LABEL, self._work.lease.uuid)
+
+    def _check_platform(self, engine: EngineInfo) -> None:
+        platform = self._order.options.platform
+        if platform and not can_build(platform, engine.platforms):
+            able = ", ".join(sorted(engine.platforms))
+            raise Invalid(f"platform: the engine builds for {able}, not for {platform}")
 
     def _fetch(self) -> Source:
         tree = self._work.folder / _TREE
@@ -105,7 +113,12 @@ class Attempt:
             self._unpack_archive(self._order.archive_url, tree)
         elif self._order.git is not None:
             self._check_out(self._order.git, tree)
-        return locate(tree, self._order.dockerfile_path, self._order.context)
+        source = locate(tree, self._order.dockerfile_path, self._order.context)
+        if uses_mounts(source.text):
+            check_feature(self._engine.kind, "mounts", "The Dockerfile has RUN --mount")
+        if self._order.options.secrets:
+            check_feature(self._engine.kind, "secrets", "secrets")
+        return source
 
     def _unpack_archive(self, url: str, tree: Path) -> None:
         archive = self._work.folder / _ARCHIVE
@@ -151,7 +164,9 @@ class Attempt:
         return Outbound(self._settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
 
     def _pull(self, source: Source) -> None:
-        images = base_images(source.text)
+        options = self._order.options
+        # What an engine fetches by itself is its own platform's.
+        images = [] if options.platform else base_images(source.text, options.args, options.target)
         self._log.progress(
             total_commands=step_count(source.text), current_command=0, pull_completion=0.0, push_completion=0.0
         )
@@ -182,8 +197,19 @@ class Attempt:
             timeout_s=self._left(),
             on_line=self._tell,
             cancelled=self._ended,
-            labels={LABEL: self._work.lease.uuid},
+            labels={**self._order.options.labels, LABEL: self._work.lease.uuid},
             registries=self._registries(),
+            options=self._options(),
+        )
+
+    def _options(self) -> Options:
+        wanted = self._order.options
+        return Options(
+            args=wanted.args,
+            secrets=wanted.secrets,
+            target=wanted.target,
+            platform=wanted.platform,
+            scope=self._order.scope if wanted.cache else None,
         )
 
     def _push(self, image: str) -> None:

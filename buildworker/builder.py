@@ -8,6 +8,7 @@ from typing import Protocol
 from buildworker.output import Line
 from buildworker.progress import Progress
 from buildworker.watch import never
+from config.kinds import EngineKind
 from models.errors import DomainError
 
 
@@ -37,6 +38,26 @@ class Credentials:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a build is to be beyond its Dockerfile; what an engine cannot do of it, it refuses (`features`).
+
+    `secrets` are for `RUN --mount=type=secret,id=`. `target`: the stage to build; None is the last. `platform`: such as
+    `linux/arm64`; None is the engine's own. Builds of one `scope` share what is cached of RUN and its cache mounts, and
+    no others do; none: nothing is cached. `cache_from`: images to take cached steps from. `cache_out`: put into the
+    image what makes it such an image.
+    """
+
+    args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    target: str | None = None
+    platform: str | None = None
+    scope: str | None = None
+    cache_from: tuple[str, ...] = ()
+    cache_out: bool = False
+
+
+PLAIN = Options()
 Registries = Mapping[str, Credentials]  # by registry, as in an image's name: localhost:8080, quay.io, docker.io
 
 
@@ -45,13 +66,18 @@ class EngineInfo:
     version: str
     api_version: str
     platform: str
+    platforms: frozenset[str] = frozenset()
+    """All that it can build for."""
 
 
 class Engine(Protocol):
     """The engine. Each method raises `Upstream` when it is away. Callbacks run in the caller's thread.
 
-    `cancelled` is asked about twice a second; when it says so, the work is given up and `watch.Cancelled` raised.
+    `kind` tells what it can (`models.build_features`). `cancelled` is asked about twice a second; when it says so, the
+    work is given up and `watch.Cancelled` raised.
     """
+
+    kind: EngineKind
 
     def ping(self) -> EngineInfo:
         """Whether it is there."""
@@ -81,6 +107,7 @@ class Engine(Protocol):
         network_mode: str | None = None,
         memory_bytes: int | None = None,
         cpu_shares: int | None = None,
+        options: Options = PLAIN,
     ) -> str:
         """Build the folder and return the image's id; the image has no tag. `BuildFailed`, `BuildTimeout`.
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from buildworker import scratch
 from buildworker.attempt import LABEL, Attempt, Work
 from buildworker.builder import Engine
-from buildworker.engine import DockerEngine
+from buildworker.engines.choice import engine_for
 from buildworker.failures import Verdict, judge
 from buildworker.logs import KEPT_ARCHIVED_S, KEPT_LIVE_S, BuildLog, append_end, pack_live_log
 from buildworker.lookout import Lookout, Reason
@@ -22,7 +22,15 @@ from buildworker.stop import Stop
 from buildworker.watch import Cancelled
 from config.settings import Settings
 from models import build_events, jobs, metrics
-from models.build_orders import Order, record_logs, record_result, take_order, unarchived, withdraw_token
+from models.build_orders import (
+    Order,
+    forget_secrets,
+    record_logs,
+    record_result,
+    take_order,
+    unarchived,
+    withdraw_token,
+)
 from models.buildlogs import archive_path, logs_key
 from models.builds import KIND, find_build
 from models.errors import DomainError
@@ -82,7 +90,7 @@ def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = N
     begun = time.monotonic()
     name = scratch.name_for(lease.uuid, lease.owner)
     with scratch.folder(runtime.scratch, name) as folder, Lookout(runtime, lease, stop) as lookout:
-        engine = engine or DockerEngine(runtime.settings.build_engine_url)
+        engine = engine or engine_for(runtime.settings)
         work = Work(runtime, lease, order, _open_log(runtime, order, folder), lookout, engine, folder)
         attempt = Attempt(work)
         outcome = _carried_out(attempt, work)
@@ -94,7 +102,7 @@ def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = N
 
 
 def _open_log(runtime: Runtime, order: Order, folder: Path) -> BuildLog:
-    secrets = [order.own.password, *([order.robot.password] if order.robot else [])]
+    secrets = [order.own.password, *order.options.secrets.values(), *([order.robot.password] if order.robot else [])]
     if order.git and order.git.auth_token:
         secrets.append(order.git.auth_token)
     limit = runtime.settings.BUILD_MAX_LOG_BYTES
@@ -203,6 +211,7 @@ class _Conclusion:
 def _record_end(settings: Settings, session: Session, uuid: str, result: JobResult, error: str | None) -> None:
     """What follows from the end of a build: its token goes, its trigger counts it, and whoever wants to is told."""
     withdraw_token(session, uuid)
+    forget_secrets(session, uuid)
     if build := find_build(session, uuid):
         build_events.ended(session, build, result, error=error)
     count_result(
@@ -275,7 +284,7 @@ def remove_left(runtime: Runtime, name: str, *, engine: Engine | None = None) ->
         with runtime.database.read() as session:
             goes_on = jobs.is_open(session, uuid)
         if not goes_on:
-            (engine or DockerEngine(runtime.settings.build_engine_url)).remove_by_label(LABEL, uuid)
+            (engine or engine_for(runtime.settings)).remove_by_label(LABEL, uuid)
         scratch.remove(runtime.scratch, name)
     except DomainError as exc:
         log.warning("what build %s left on the engine stays there for now: %s", uuid, exc.detail)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)")
 _VARIABLE = re.compile(r"\\\$|\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))", re.ASCII)
 _ASSIGNMENT = re.compile(r"""([A-Za-z_]\w*)(?:=("[^"]*"|'[^']*'|\S*))?""", re.ASCII)
 _HEREDOC = re.compile(r"""\s\d*<<(-?)(["']?)([A-Za-z_]\w*)\2(?=\s|$)""", re.ASCII)
+_MOUNT = re.compile(r"(?:--\S+\s+)*--mount=")
 _WITH_HEREDOCS = {"RUN", "COPY", "ADD"}
 
 
@@ -67,26 +68,36 @@ def is_dockerfile(name: str) -> bool:
     return _CANDIDATE.fullmatch(name) is not None
 
 
-def base_images(text: str) -> list[str]:
-    """The images that the engine must have for this Dockerfile (FROM and COPY --from), without `scratch` and stages."""
-    variables = _Variables()
-    stages: set[str] = set()
+def base_images(text: str, args: Mapping[str, str] | None = None, target: str | None = None) -> list[str]:
+    """The images that the engine must have for this Dockerfile (FROM and COPY --from), without `scratch` and stages.
+
+    `args`: the build's arguments. `target`: the stage that is wanted; what only later ones need is left out.
+    """
+    variables = _Variables(args or {})
+    stages: list[str] = []
     images: dict[str, None] = {}
-    started = False
+    wanted = (target or "").lower()
     for instruction in instructions(text):
-        if instruction.keyword == "ARG" and not started:
+        if instruction.keyword == "ARG" and not stages:
             variables.declare(instruction.rest)
         elif instruction.keyword == "FROM":
-            started = True
+            if wanted and stages and wanted in (stages[-1], str(len(stages) - 1)):
+                break
             image, stage = _from(instruction.rest, variables)
-            if image and image.lower() not in stages | {"scratch"}:
+            if image and image.lower() not in {*stages, "scratch"}:
                 images[image] = None
-            stages.add(stage.lower())
+            stages.append(stage.lower())
         elif instruction.keyword == "COPY":
             copied = re.match(r"(?:--\S+\s+)*?--from=(\S+)", instruction.rest)
             if copied and not copied[1].isdigit() and copied[1].lower() not in stages:
                 images[_limited(copied[1], "COPY --from")] = None
     return list(images)
+
+
+def uses_mounts(text: str) -> bool:
+    """Whether it has a `RUN --mount`."""
+    runs = (instruction.rest for instruction in instructions(text) if instruction.keyword == "RUN")
+    return any(_MOUNT.match(rest) for rest in runs)
 
 
 def step_count(text: str) -> int:
@@ -149,13 +160,18 @@ def _from(rest: str, variables: "_Variables") -> tuple[str, str]:
 class _Variables:
     """What ARG declares before the first FROM. Limited each and in all: values that contain others could double."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = given
         self._values: dict[str, str] = {}
         self._room = _MAX_BYTES
 
     def declare(self, rest: str) -> None:
         for name, value in _ASSIGNMENT.findall(rest):
-            self._values[name] = self.expanded(value.strip("\"'"), f"ARG {name[:100]}")
+            given = self._given.get(name)
+            subject = f"ARG {name[:100]}"
+            self._values[name] = (
+                self.expanded(value.strip("\"'"), subject) if given is None else _limited(given, subject)
+            )
 
     def expanded(self, text: str, subject: str) -> str:
         """The text with its variables replaced; `Invalid`, which begins with `subject`, when it is too long."""

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import quote
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from buildworker.masking import Masker
 from config.units import format_size
 from models.buildlogs import logs_key, status_key
 
@@ -51,7 +51,7 @@ class BuildLog:
         self._room = max_bytes
         self._full = False
         self._max_bytes = max_bytes
-        self._secrets: list[str] = []
+        self._masker = Masker()
         self._copy = _LiveCopy(redis, uuid, file)
         self._copy.status = json.dumps(self.status)  # in place of an earlier attempt's
         self.hide(*secrets)
@@ -59,9 +59,8 @@ class BuildLog:
         self._copy.start()
 
     def hide(self, *secrets: str) -> None:
-        """Never write these texts, as they are or quoted for a URL."""
-        found = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
-        self._secrets = sorted({*self._secrets, *found}, key=len, reverse=True)
+        """Never write these texts, in any form that `masking.forms` knows."""
+        self._masker.add(*secrets)
 
     def phase(self, name: str, **data: Any) -> None:
         """The build enters a phase (or is tried again)."""
@@ -115,9 +114,7 @@ class BuildLog:
         self._copy.skip(self.lines)
 
     def _write(self, message: str, kind: str | None, data: dict[str, Any] | None = None) -> None:
-        for secret in self._secrets:
-            message = message.replace(secret, "****")
-        entry: dict[str, Any] = {"message": _shortened(message)}
+        entry: dict[str, Any] = {"message": _shortened(self._masker.masked(message))}
         if kind is not None:
             entry["type"] = kind
         if data is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -186,6 +186,8 @@ EngineUrl = Annotated[
     AfterValidator(_engine),
     Kind("URL", "the address of a Docker engine, such as unix:///var/run/docker.sock or tcp://10.0.0.5:2376"),
 ]
+EngineKind = Literal["docker", "buildkit"]
+BuildEngine = Annotated[EngineKind, Kind("`docker` or `buildkit`", "docker or buildkit")]
 DatabaseUri = Annotated[
     SecretStr,
     AfterValidator(_database),

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.building import BuildKeys
 from config.group import Group
 from config.kinds import (
     Arguments,
@@ -16,7 +17,6 @@ from config.kinds import (
     DatabaseUri,
     Duration,
     Durations,
-    EngineUrl,
     Flag,
     Folder,
     Host,
@@ -295,52 +295,6 @@ class RepositoryKeys(Group):
     )
     MAXIMUM_LAYER_SIZE: Size = Field(default=parse_size("1T"), description="Largest blob that can be pushed.")
     MAXIMUM_MANIFEST_SIZE: Size = Field(default=parse_size("4M"), description="Largest manifest that can be pushed.")
-
-
-class BuildKeys(Group):
-    title = "Builds"
-
-    FEATURE_BUILD_SUPPORT: Flag = Field(default=True, description="Images can be built here.")
-    FEATURE_READER_BUILD_LOGS: Flag = Field(
-        default=False,
-        description="Who may read a repository may read its build logs; when false, write access is needed.",
-    )
-    BUILD_WORKERS: CountOrNone = Field(default=2, description="Worker processes that `drydock serve` starts.")
-    DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT: Count | None = Field(
-        default=None, description="Most builds that may wait or run in a namespace. Not set: no limit."
-    )
-    BUILD_MAX_RUNNING_PER_NAMESPACE: Count | None = Field(
-        default=None,
-        description="Most builds that run at once in a namespace, unless a superuser has set another number for it. "
-        "Not set: as many as there are workers.",
-    )
-    SUCCESSIVE_TRIGGER_FAILURE_DISABLE_THRESHOLD: CountOrNone = Field(
-        default=100, description="A trigger is disabled after so many of its builds in a row have failed; 0: never."
-    )
-    SUCCESSIVE_TRIGGER_INTERNAL_ERROR_DISABLE_THRESHOLD: CountOrNone = Field(
-        default=5,
-        description="The same for builds in a row that ended with an internal error; 0: never.",
-    )
-    BUILD_ENGINE_URL: EngineUrl | None = Field(
-        default=None,
-        description="Docker engine that builds. Not set: `DOCKER_HOST` of the environment, else "
-        "`unix:///var/run/docker.sock`.",
-    )
-    BUILD_REGISTRY_HOSTNAME: Netloc = Field(
-        default="localhost:8080",
-        description="Name by which the engine reaches this registry. Not set: SERVER_HOSTNAME.",
-    )
-    BUILD_MAX_SECONDS: Seconds = Field(default=7200, description="Longest time a build may take, in seconds.")
-    BUILD_MAX_ARCHIVE_BYTES: Size = Field(default=parse_size("2G"), description="Largest archive that is downloaded.")
-    BUILD_MAX_UNPACKED_BYTES: Size = Field(default=parse_size("10G"), description="Most that an archive may unpack to.")
-    BUILD_MAX_ARCHIVE_ENTRIES: Count = Field(default=200_000, description="Most files and folders in an archive.")
-    BUILD_MAX_LOG_BYTES: Size = Field(default=parse_size("64M"), description="Most log that is kept of a build.")
-    BUILD_HEARTBEAT_SEC: Seconds = Field(default=5, description="Seconds between two signs of life of a running build.")
-    BUILD_HEARTBEAT_TIMEOUT_SEC: Seconds = Field(
-        default=30,
-        description="Seconds without a sign of life after which a build's worker counts as dead and the build is tried "
-        "again; at least twice BUILD_HEARTBEAT_SEC.",
-    )
 
 
 class LogKeys(Group):

@@ -13,11 +13,11 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+from config.building import BuildKeys
 from config.mail import MailKeys
 from config.people import LOGIN_CONFIG, AccountKeys, LoginService, LoginServiceKey, SignInKeys
 from config.schema import (
     AccessKeys,
-    BuildKeys,
     DatabaseKeys,
     LogKeys,
     RedisKeys,

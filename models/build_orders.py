@@ -1,5 +1,6 @@
 """What a worker needs to carry out a build, and what it reports back."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import and_, delete, select, update
 
 from models import triggers
+from models.build_options import NO_OPTIONS, BuildOptions, options_of
 from models.builds import KIND, find_build
 from models.session import Session
 from models.tables import Build, Job, RepositoryToken, Trigger
@@ -42,7 +44,8 @@ class Order:
     """A build as it is to be carried out. `repository` is `namespace/name`; paths are relative to the source's root.
 
     The source is what `archive_url` gives or, where that is None, `git`. `own` opens the build's own repository, for as
-    long as the build may take; `robot` is the pull robot's.
+    long as the build may take; `robot` is the pull robot's. `scope` names what builds of the repository share, and
+    nobody can guess it.
     """
 
     uuid: str
@@ -55,6 +58,8 @@ class Order:
     tags: tuple[str, ...]
     own: Login
     robot: Login | None
+    options: BuildOptions = NO_OPTIONS
+    scope: str | None = None
 
 
 def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | None:
@@ -86,7 +91,14 @@ def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | N
         tags=tuple(build.tags),
         own=Login("$token", token),
         robot=Login(robot.name, session.vault.decrypt(sealed)) if robot and sealed else None,
+        options=options_of(build.build_args, build.options, _secrets(session, build)),
+        scope=session.vault.fingerprint(f"build cache of repository {build.repository_id}"),
     )
+
+
+def _secrets(session: Session, build: Build) -> dict[str, str]:
+    sealed = build.encrypted_secrets
+    return dict(json.loads(session.vault.decrypt(sealed))) if sealed else {}
 
 
 def _git_order(session: Session, trigger: Trigger, metadata: Mapping[str, Any]) -> GitOrder:
@@ -113,6 +125,11 @@ def record_commit(session: Session, uuid: str, commit: Mapping[str, Any], known_
     if known_hosts:
         first = and_(Trigger.id == build.trigger_id, Trigger.known_hosts == "")
         session.execute(update(Trigger).where(first).values(known_hosts=known_hosts))
+
+
+def forget_secrets(session: Session, uuid: str) -> None:
+    """Remove the secrets of a build that has ended."""
+    session.execute(update(Build).where(Build.uuid == uuid).values(encrypted_secrets=None))
 
 
 def withdraw_token(session: Session, uuid: str) -> None:

@@ -1,6 +1,7 @@
 """Image builds: ask for one, see how it goes, cancel it. What carries them out is in `buildworker`."""
 
 import hashlib
+import json
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,10 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
+from config.kinds import EngineKind
 from models import audit, build_events, build_queue, jobs
 from models.access import Identity, administers, find_namespace
+from models.build_options import NO_OPTIONS, BuildOptions, check_feature, check_options
 from models.errors import Invalid, NotFound, ReadOnly, TooMany
 from models.redaction import without_query
 from models.session import Session
@@ -63,23 +66,30 @@ def start_build(
     pull_robot: str | None,
     actor: Identity,
     limit: int | None,
+    options: BuildOptions = NO_OPTIONS,
+    engine: EngineKind = "docker",
 ) -> Build:
     """Put a build into the queue. Quay operation requestRepoBuild.
 
     `pull_robot`: the robot whose credentials pull base images; the caller must administer its namespace, or could use
     a build to read what only the robot may (Forbidden; NotFound if there is no such robot). `limit`: how many builds
-    may wait or run in the namespace (TooMany). Invalid: source or tags. ReadOnly: the repository's state.
+    may wait or run in the namespace (TooMany). `engine`: what will build it. Invalid: source, tags, or
+    options, also those that the engine has not. ReadOnly: the repository's state.
     """
     _check_source(source)
     robot = usable_robot(session, pull_robot, actor) if pull_robot else None
     if source.file_id or source.archive_url is None:
         raise Invalid(f"File {source.file_id} could not be found or is invalid")
     _check_tags(tags)
+    check_options(options)
+    if options.secrets:
+        check_feature(engine, "secrets", "secrets")
     build = _queue(session, repository, limit)
     build.display_name = hashlib.sha224(source.archive_url.encode()).hexdigest()[:7]
     build.archive_url = source.archive_url
     build.dockerfile_path, build.context = source.dockerfile_path, source.context
     build.tags = list(tags)
+    _note_options(session, build, options)
     build.pull_robot = robot
     build.manual_user = actor.name
     _record_request(session, build, actor=actor, archive_url=without_query(source.archive_url, mark=""))
@@ -97,6 +107,7 @@ def start_git_build(
     actor: Identity,
     manual: bool,
     limit: int | None,
+    options: BuildOptions = NO_OPTIONS,
 ) -> Build:
     """Put a build of one commit of the trigger's git repository into the queue.
 
@@ -108,6 +119,7 @@ def start_git_build(
     build.trigger_metadata = dict(metadata)
     build.dockerfile_path, build.context = dockerfile_path, context
     build.tags = list(tags)
+    _note_options(session, build, options)
     build.pull_robot = trigger.pull_robot
     build.manual_user = actor.name if manual else None
     _record_request(
@@ -156,6 +168,7 @@ def cancel_build(session: Session, build: Build, *, actor: Identity) -> None:
     if not jobs.request_cancel(session, build.job, CANCELLABLE):
         raise Invalid("Build is currently running or has finished")
     if build.job.state == "finished":  # else its worker tells
+        build.encrypted_secrets = None
         build_events.ended(session, build, "cancelled", actor=actor)
     audit.record(session, "cancel_build", actor=actor, repository=build.repository, build_id=build.uuid)
 
@@ -173,6 +186,12 @@ def _queue(session: Session, repository: Repository, limit: int | None) -> Build
     priority = build_queue.priority_of(session, repository.namespace)
     job = jobs.enqueue(session, kind=KIND, queue=build_queue.QUEUE, namespace=repository.namespace, priority=priority)
     return Build(uuid=job.uuid, job=job, repository=repository)
+
+
+def _note_options(session: Session, build: Build, options: BuildOptions) -> None:
+    build.build_args, build.options = dict(options.args), options.kept
+    secrets = json.dumps(dict(options.secrets)) if options.secrets else None
+    build.encrypted_secrets = session.vault.encrypt(secrets) if secrets else None
 
 
 def _record_request(session: Session, build: Build, *, actor: Identity, **source: Any) -> None:

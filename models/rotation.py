@@ -10,6 +10,7 @@ from models.session import Database, Session
 from models.tables import (
     AppToken,
     Base,
+    Build,
     Delivery,
     LogExport,
     Notification,
@@ -23,6 +24,7 @@ from models.tables import (
 BATCH = 500
 ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
     (AppToken, AppToken.id, "encrypted_token"),
+    (Build, Build.id, "encrypted_secrets"),
     (Delivery, Delivery.id, "encrypted_message"),
     (LogExport, LogExport.id, "encrypted_callback"),
     (Notification, Notification.id, "encrypted_config"),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from models.build_options import BuildOptions, check_options, options_of
 from models.errors import Invalid
 from models.forges.push import REF, Json, check
 from models.patterns import LONGEST, check_pattern, matches
@@ -32,6 +33,11 @@ SCHEMA: Json = {
         "base_url": _TEXT,
         "api_url": _TEXT,
         "submodules": {"type": "boolean"},
+        "build_args": {"type": "object", "additionalProperties": {"type": "string"}},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        "target": {"type": ["string", "null"]},
+        "platform": {"type": ["string", "null"]},
+        "cache": {"type": "boolean"},
     },
 }
 KEPT = frozenset({"credentials", "hook_id", "deploy_key_id", "master_branch", "repository_url"})
@@ -59,7 +65,13 @@ def checked(service: Service, config: Json) -> Json:
             raise Invalid(f"{key}: expected a path inside of the repository, without ..")
     if pattern := kept.get("branchtag_regex"):
         check_pattern(pattern, subject="branchtag_regex")
+    check_options(build_options(kept))
     return kept
+
+
+def build_options(config: Mapping[str, Any]) -> BuildOptions:
+    """What the trigger's builds are told beyond their Dockerfile, without secrets."""
+    return options_of(config.get("build_args") or {}, config, {})
 
 
 def check_git_url(url: str, key: str) -> str:

@@ -24,7 +24,7 @@ from models.session import Session
 from models.tables import Build, Repository, Trigger
 from models.tables.jobs import JobResult
 from models.tables.triggers import DisabledReason, Service
-from models.trigger_config import checked, git_url, places_of, tags_for
+from models.trigger_config import build_options, checked, git_url, places_of, tags_for
 from models.vault import new_token
 
 MOST_TRIGGERS = 100
@@ -229,6 +229,7 @@ def start_trigger(
         actor=actor,
         manual=manual,
         limit=limit,
+        options=build_options(trigger.config),
     )
 
 

@@ -11,7 +11,7 @@ from api.endpoint import Answer, Body, Query, Resource, Section, View, operation
 from api.rules import repo_admin, repo_push, repo_read
 from api.v1.discovery import PREFIX
 from api.v1.trigger_views import PullRobotView, TriggerShow, TriggerView
-from models import build_queue, buildlogs, builds
+from models import build_options, build_queue, buildlogs, builds
 from models.access import may
 from models.errors import Invalid, NotFound, Upstream
 from models.queue import count_workers
@@ -24,6 +24,7 @@ section = Section("build", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _MOST_LISTED = 1000
 Text = Annotated[str, Field(max_length=8192)]
+Secret = Annotated[str, Field(max_length=build_options.LONGEST_SECRET)]
 
 
 class BuildRequest(Body):
@@ -42,6 +43,17 @@ class BuildRequest(Body):
     docker_tags: list[Text] = Field(
         ["latest"], min_length=1, max_length=builds.MOST_TAGS, description="The tags that the image gets."
     )
+    build_args: dict[Text, Text] = Field(
+        default_factory=dict, description="Values for the Dockerfile's ARGs. They are shown with the build: no secrets."
+    )
+    labels: dict[Text, Text] = Field(default_factory=dict, description="Labels that the image gets.")
+    secrets: dict[Text, Secret] = Field(
+        default_factory=dict,
+        description="For `RUN --mount=type=secret,id=NAME`: encrypted until the build has ended, and never shown.",
+    )
+    target: Text | None = Field(None, description="The stage to build; the last one unless given.")
+    platform: Text | None = Field(None, description="The platform to build for, such as linux/arm64.")
+    cache: bool = Field(True, description="Whether steps may be taken over from earlier builds of the repository.")
 
 
 class BuildsQuery(Query):
@@ -92,9 +104,16 @@ class ReadersBuildView(View):
 
 
 class BuildView(ReadersBuildView):
-    """Only who may write to the repository sees where the source comes from: the URL may be secret."""
+    """Only who may write to the repository sees where the source comes from: the URL may be secret.
+
+    And what the build was told; of secrets nothing.
+    """
 
     archive_url: str | None
+    build_args: dict[str, Any]
+    labels: dict[str, Any]
+    target: str | None
+    platform: str | None
 
 
 class BuildsView(View):
@@ -177,6 +196,10 @@ class RepositoryBuilds(BuildsResource):
             pull_robot=body.pull_robot,
             actor=self.caller,
             limit=self.settings.DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT,
+            options=build_options.BuildOptions(
+                body.build_args, body.labels, body.secrets, body.target, body.platform, body.cache
+            ),
+            engine=self.settings.BUILD_ENGINE,
         )
         return Answer(self.show(repository, [build])[0], {"Location": f"{build_path(build)}/status"})
 
@@ -255,4 +278,14 @@ def _view(
         queue=waiting.get(build.uuid),
         image_digest=build.image_digest,
     )
-    return BuildView(**dict(view), archive_url=build.archive_url) if writer else view
+    if not writer:
+        return view
+    told = build_options.options_of(build.build_args, build.options, {})
+    return BuildView(
+        **dict(view),
+        archive_url=build.archive_url,
+        build_args=build.build_args,
+        labels=dict(told.labels),
+        target=told.target,
+        platform=told.platform,
+    )

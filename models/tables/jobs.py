@@ -84,6 +84,10 @@ class Build(Base):
     dockerfile_path: Mapped[str]
     context: Mapped[str]
     tags: Mapped[list[str]]
+    build_args: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    # The request's, by name as JSON; gone when the build has ended.
+    encrypted_secrets: Mapped[str | None]
     pull_robot_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"), index=True)
     manual_user: Mapped[str | None] = mapped_column(String(511))
     trigger_id: Mapped[int | None] = mapped_column(ForeignKey("build_trigger.id", ondelete="SET NULL"), index=True)

@@ -1,6 +1,7 @@
 """An engine without containers: it carries out Dockerfiles of a few made-up commands, and keeps images in memory."""
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -8,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildworker.builder import (
+    PLAIN,
     BuildFailed,
     BuildTimeout,
     Credentials,
     EngineInfo,
+    Options,
     PullFailed,
     PushFailed,
     Registries,
@@ -20,6 +23,7 @@ from buildworker.dockerfile import base_images, instructions
 from buildworker.output import Line
 from buildworker.progress import Progress
 from buildworker.watch import Cancelled, never
+from config.kinds import EngineKind
 from models.errors import Upstream
 
 
@@ -39,10 +43,12 @@ class MemoryEngine:
     images: dict[str, Mapping[str, str]] = field(default_factory=dict)
     pulled: dict[str, Credentials | None] = field(default_factory=dict)
     pushed: dict[str, Credentials | None] = field(default_factory=dict)
+    asked: list[Options] = field(default_factory=list)
+    kind: EngineKind = "docker"
 
     def ping(self) -> EngineInfo:
         self._answer()
-        return EngineInfo("1.0", "1.41", "linux/amd64")
+        return EngineInfo("1.0", "1.41", "linux/amd64", frozenset({"linux/amd64"}))
 
     def pull(
         self,
@@ -72,11 +78,13 @@ class MemoryEngine:
         network_mode: str | None = None,
         memory_bytes: int | None = None,
         cpu_shares: int | None = None,
+        options: Options = PLAIN,
     ) -> str:
         self._answer()
         text = dockerfile.read_text()
         known = registries or {}
-        for image in base_images(text):
+        self.asked.append(options)
+        for image in base_images(text, options.args, options.target):
             self._check(image, known.get(image.partition("/")[0]))
         steps = list(instructions(text))
         end = time.monotonic() + timeout_s
@@ -133,7 +141,7 @@ class MemoryEngine:
     def _run(
         self, command: str, known: Iterable[Credentials], cancelled: Callable[[], bool], end: float
     ) -> Iterable[str]:
-        word, _, rest = command.partition(" ")
+        word, _, rest = re.sub(r"^(--\S+ )*", "", command).partition(" ")
         if word == "echo":
             return [rest]
         if word == "leak":

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from buildworker.builder import Credentials
-from buildworker.engine import DockerEngine
+from buildworker.engines.buildkit import BuildKitEngine
+from buildworker.engines.classic import DockerEngine
 from buildworker.output import Line
 from tests.services import process
 from tests.services.docker_engine import DockerEngine as RealEngine
@@ -41,7 +42,7 @@ def containers(docker_engine: RealEngine) -> Callable[[], list[str]]:
 class Project:
     """A folder to build, and what the engine said."""
 
-    def __init__(self, engine: DockerEngine, folder: Path) -> None:
+    def __init__(self, engine: DockerEngine | BuildKitEngine, folder: Path) -> None:
         self.engine = engine
         self.folder = folder
         self.lines: list[Line] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from buildworker.builder import BuildFailed
-from buildworker.engine import DockerEngine
+from buildworker.engines.classic import DockerEngine
 from tests.e2e.engine.conftest import Project
 from tests.services.docker_engine import DockerEngine as RealEngine
 
@@ -137,7 +137,7 @@ def test_memory_is_limited(project: Project) -> None:
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from buildworker.engine import DockerEngine
+from buildworker.engines.classic import DockerEngine
 engine, folder = DockerEngine(sys.argv[1]), Path(sys.argv[2])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 image = engine.build(folder, folder / "Dockerfile", timeout_s=300, on_line=lambda line: print(line.text), pull=False,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from buildworker.builder import BuildTimeout
-from buildworker.engine import DockerEngine
+from buildworker.engines.classic import DockerEngine
 from buildworker.output import Line
 from buildworker.watch import Cancelled
 from models.errors import Upstream

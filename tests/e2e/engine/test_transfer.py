@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildworker.builder import BuildFailed, PullFailed, PushFailed
-from buildworker.engine import DockerEngine
+from buildworker.engines.classic import DockerEngine
 from buildworker.progress import Progress
 from buildworker.watch import Cancelled
 from models.errors import Conflict

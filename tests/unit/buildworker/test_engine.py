@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from buildworker import engine as engine_module
 from buildworker.builder import PullFailed
-from buildworker.engine import DockerEngine
+from buildworker.engines import daemon
+from buildworker.engines.classic import DockerEngine
 from tests.unit.buildworker.conftest import Server, reply
 
 VERSION = {"Version": "26.1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
@@ -51,7 +51,7 @@ DONE: tuple[str, object] = ("200 OK", {})
 def test_what_others_are_removing_is_waited_for(
     engine: DockerEngine, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(daemon, "PAUSE_S", 0.01)
     assert engine.remove_by_label("drydock.job", "x") == 3
     assert not any(answers.values())
 

@@ -1,0 +1,1 @@
+"""The engines that build images, one file each, and what they share."""
