@@ -19,6 +19,7 @@ from buildworker.lookout import Lookout
 from buildworker.outbound import Outbound
 from buildworker.output import Line, clean
 from buildworker.progress import Progress
+from buildworker.registries import registry_of, usable
 from buildworker.runtime import Runtime
 from buildworker.watch import Cancelled
 from models import jobs
@@ -62,6 +63,7 @@ class Attempt:
         self._engine = work.engine
         self._settings = work.runtime.settings
         self._deadline = time.monotonic() + self._settings.BUILD_MAX_SECONDS
+        self._logins: Registries = {}
 
     def carry_out(self) -> None:
         """Make the image and push it. A DomainError says why not; Cancelled: the lookout has a reason."""
@@ -164,6 +166,7 @@ class Attempt:
         return Outbound(self._settings.OUTBOUND_ALLOWED_PRIVATE_HOSTS)
 
     def _pull(self, source: Source) -> None:
+        self._logins = usable(self._outbound(), self._order.logins, self._log.output)
         options = self._order.options
         # What an engine fetches by itself is its own platform's.
         images = [] if options.platform else base_images(source.text, options.args, options.target)
@@ -176,19 +179,23 @@ class Attempt:
         self._log.progress(pull_completion=1.0)
 
     def _pull_image(self, image: str, on_event: Callable[[Progress], None]) -> None:
-        auth = self._registries().get(_registry_of(image))
+        registry = registry_of(image)
+        auth = self._registries().get(registry)
         try:
             self._engine.pull(image, auth=auth, on_event=on_event, cancelled=self._ended, timeout_s=self._left())
         except PullFailed as exc:
-            if auth is None:
-                raise
-            robot = self._order.robot
-            hint = (
-                f"see that {robot.username} may read it"
-                if robot
-                else "a private one needs a pull_robot that may read it"
-            )
-            raise PullFailed(f"{exc.detail} ({hint})") from exc
+            raise PullFailed(f"{exc.detail} ({self._hint(registry)})") from exc
+
+    def _hint(self, registry: str) -> str:
+        """What may help who could not pull an image from there."""
+        if registry in self._logins:
+            return f"see that the login kept for {registry} may read it"
+        if registry not in self._registries():
+            return f"a private one needs a login for {registry}, kept as a registrycredential"
+        robot = self._order.robot
+        return (
+            f"see that {robot.username} may read it" if robot else "a private one needs a pull_robot that may read it"
+        )
 
     def _build(self, source: Source) -> str:
         return self._engine.build(
@@ -248,9 +255,9 @@ class Attempt:
             log.warning("image %s of build %s stays on the engine: %s", image, self._work.lease.uuid, exc.detail)
 
     def _registries(self) -> Registries:
-        """What opens this registry for base images: the pull robot, or else the build's own repository alone."""
+        """What opens registries for base images; this one, the pull robot or else the build's own repository alone."""
         login = _credentials(self._order.robot or self._order.own)
-        return {self._settings.SERVER_HOSTNAME: login, self._settings.BUILD_REGISTRY_HOSTNAME: login}
+        return {**self._logins, self._settings.SERVER_HOSTNAME: login, self._settings.BUILD_REGISTRY_HOSTNAME: login}
 
     def _share(self, key: str, number: int, of: int) -> Callable[[Progress], None]:
         """A callback that shows the progress of one of several transfers as a part of them all."""
@@ -269,10 +276,3 @@ class Attempt:
 
 def _credentials(login: Login) -> Credentials:
     return Credentials(login.username, login.password)
-
-
-def _registry_of(image: str) -> str:
-    """The registry that an image's name begins with; docker.io if with none."""
-    first, slash, _ = image.partition("/")
-    named = slash and ("." in first or ":" in first or first == "localhost")
-    return first if named else "docker.io"

@@ -103,6 +103,7 @@ def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = N
 
 def _open_log(runtime: Runtime, order: Order, folder: Path) -> BuildLog:
     secrets = [order.own.password, *order.options.secrets.values(), *([order.robot.password] if order.robot else [])]
+    secrets += [login.password for login in order.logins.values()]
     if order.git and order.git.auth_token:
         secrets.append(order.git.auth_token)
     limit = runtime.settings.BUILD_MAX_LOG_BYTES

@@ -11,10 +11,12 @@ from sqlalchemy import and_, delete, select, update
 from models import triggers
 from models.build_options import NO_OPTIONS, BuildOptions, options_of
 from models.builds import KIND, find_build
+from models.registry_credentials import logins_for
 from models.session import Session
 from models.tables import Build, Job, RepositoryToken, Trigger
 from models.tables.base import now
 from models.trigger_config import git_url
+from models.trigger_secrets import secrets_of
 from models.vault import new_token
 
 
@@ -44,8 +46,8 @@ class Order:
     """A build as it is to be carried out. `repository` is `namespace/name`; paths are relative to the source's root.
 
     The source is what `archive_url` gives or, where that is None, `git`. `own` opens the build's own repository, for as
-    long as the build may take; `robot` is the pull robot's. `scope` names what builds of the repository share, and
-    nobody can guess it.
+    long as the build may take; `robot` is the pull robot's; `logins` open other registries. `scope` names what builds
+    of the repository share, and nobody can guess it.
     """
 
     uuid: str
@@ -60,6 +62,7 @@ class Order:
     robot: Login | None
     options: BuildOptions = NO_OPTIONS
     scope: str | None = None
+    logins: Mapping[str, Login] = field(default_factory=dict)
 
 
 def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | None:
@@ -92,13 +95,16 @@ def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | N
         own=Login("$token", token),
         robot=Login(robot.name, session.vault.decrypt(sealed)) if robot and sealed else None,
         options=options_of(build.build_args, build.options, _secrets(session, build)),
+        logins={name: Login(*login) for name, login in logins_for(session, build.repository).items()},
         scope=session.vault.fingerprint(f"build cache of repository {build.repository_id}"),
     )
 
 
 def _secrets(session: Session, build: Build) -> dict[str, str]:
+    """Those of the trigger, and those of the request, which come first."""
     sealed = build.encrypted_secrets
-    return dict(json.loads(session.vault.decrypt(sealed))) if sealed else {}
+    stored = secrets_of(session, build.trigger) if build.trigger else {}
+    return stored | (json.loads(session.vault.decrypt(sealed)) if sealed else {})
 
 
 def _git_order(session: Session, trigger: Trigger, metadata: Mapping[str, Any]) -> GitOrder:

@@ -1,4 +1,7 @@
-"""The kinds of entries in the action log: exactly Quay's, so that whoever reads them finds what it knows."""
+"""The kinds of entries in the action log: Quay's, so that whoever reads them finds what it knows.
+
+And a few for what Quay has not.
+"""
 
 _QUAYS = """
 user_create user_delete user_disable user_enable user_change_email user_change_password user_change_name
@@ -34,4 +37,9 @@ export_logs_success export_logs_failure org_create_quota org_change_quota org_de
 org_create_quota_limit org_change_quota_limit org_delete_quota_limit create_oauth_api_token
 revoke_oauth_api_token
 """
-KINDS = frozenset(_QUAYS.split())
+_OURS = """
+create_registry_credential change_registry_credential delete_registry_credential set_trigger_secret
+delete_trigger_secret
+"""
+OURS = frozenset(_OURS.split())
+KINDS = frozenset(_QUAYS.split()) | OURS

@@ -18,6 +18,7 @@ from models.tables import (
     NamespaceBlob,
     NamespaceUsage,
     Permission,
+    RegistryCredential,
     Repository,
     RepositoryBlob,
     RepositoryTerm,
@@ -28,7 +29,7 @@ from models.tables import (
 
 _KEPT = {Repository.__tablename__, NamespaceBlob.__tablename__, NamespaceUsage.__tablename__}
 """What refers to a deleted namespace until collection has taken what its repositories held."""
-_RIGHTS_AND_BUILDS = (Permission, RepositoryTerm, RepositoryToken, Star, Build)
+_RIGHTS_AND_BUILDS = (Permission, RepositoryTerm, RepositoryToken, RegistryCredential, Star, Build)
 """What goes at once, whatever the repository holds."""
 
 

@@ -15,10 +15,12 @@ from models.tables import (
     LogExport,
     Notification,
     OAuthApplication,
+    RegistryCredential,
     RepositoryToken,
     Robot,
     ServiceKey,
     Trigger,
+    TriggerSecret,
 )
 
 BATCH = 500
@@ -29,6 +31,7 @@ ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
     (LogExport, LogExport.id, "encrypted_callback"),
     (Notification, Notification.id, "encrypted_config"),
     (Notification, Notification.id, "encrypted_secret"),
+    (RegistryCredential, RegistryCredential.id, "encrypted_password"),
     (Robot, Robot.id, "encrypted_token"),
     (OAuthApplication, OAuthApplication.id, "encrypted_secret"),
     (RepositoryToken, RepositoryToken.id, "encrypted_token"),
@@ -37,6 +40,7 @@ ENCRYPTED: tuple[tuple[type[Base], InstrumentedAttribute[int], str], ...] = (
     (Trigger, Trigger.id, "encrypted_hook_secret"),
     (Trigger, Trigger.id, "encrypted_private_key"),
     (Trigger, Trigger.id, "encrypted_auth_token"),
+    (TriggerSecret, TriggerSecret.id, "encrypted_value"),
 )
 """Every column that the vault encrypts: (table, its key, column)."""
 

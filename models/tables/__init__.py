@@ -4,6 +4,7 @@ from models.tables.accounts import Account, Deleted, Organization, Robot, Team, 
 from models.tables.authorizations import AuthorizationCode, TokenAssignment
 from models.tables.base import Base
 from models.tables.brakes import Brake
+from models.tables.build_secrets import RegistryCredential, TriggerSecret
 from models.tables.codes import OneTimeCode
 from models.tables.collection import Garbage, Round
 from models.tables.content import Blob, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, Upload
@@ -65,6 +66,7 @@ __all__ = [
     "PublishedKey",
     "Quota",
     "QuotaLimit",
+    "RegistryCredential",
     "RegistrySize",
     "Repository",
     "RepositoryBlob",
@@ -83,6 +85,7 @@ __all__ = [
     "TokenAssignment",
     "ToldExpiry",
     "Trigger",
+    "TriggerSecret",
     "Upload",
     "User",
     "UserNotification",

@@ -45,6 +45,16 @@ APP, ACME, TEAM = "/repository/acme/app", "/organization/acme", "/organization/a
 TOOL = f"{ACME}/applications/{CLIENT_ID}"
 
 
+def _logins(whose: str, path: str) -> list[Call]:
+    """A login at another registry, set and deleted."""
+    url = f"{path}/registrycredential/quay.io"
+    login = {"username": "ann", "password": "hunter2"}
+    return [
+        Call(f"put{whose}RegistryCredential", url, login),
+        Call(f"delete{whose}RegistryCredential", url),
+    ]
+
+
 def _policies(where: str, prefix: str, path: str) -> list[Call]:
     return [
         Call(f"create{prefix}", path, NEWEST, keep=kept(where, "uuid")),
@@ -120,6 +130,11 @@ STORY: list[Call] = [
     Call("createBuildTrigger", f"{APP}/trigger/", {"service": "custom-git", "config": {}}, keep=kept("trigger", "id")),
     Call("activateBuildTrigger", f"{APP}/trigger/{{trigger}}/activate", {"config": CONFIG}),
     Call("manuallyStartBuildTrigger", f"{APP}/trigger/{{trigger}}/start", {"commit_sha": SHA}),
+    Call("putBuildTriggerSecret", f"{APP}/trigger/{{trigger}}/secret/npm", {"value": "hunter2"}),
+    Call("deleteBuildTriggerSecret", f"{APP}/trigger/{{trigger}}/secret/npm"),
+    *_logins("Repository", APP),
+    *_logins("Organization", ACME),
+    *_logins("User", "/user"),
     Call("updateBuildTrigger", f"{APP}/trigger/{{trigger}}", {"enabled": False}),
     Call("deleteBuildTrigger", f"{APP}/trigger/{{trigger}}"),
     *_notes(

@@ -105,7 +105,7 @@ def story(install: Install, database: Database) -> "Story":
     """The company, where mail is sent and everybody has a password; with an image, and what waits for an answer."""
     with database.write() as session:
         make_world(session)
-    return Story(install(FEATURE_MAILING=True, FEATURE_USER_METADATA=True))
+    return Story(install(FEATURE_MAILING=True, FEATURE_USER_METADATA=True, BUILD_ENGINE="buildkit"))
 
 
 class Story:

@@ -85,6 +85,8 @@ VALUES = {
     "name": ORGANIZATION,
     "delivery_uuid": "no-such-delivery",
     "field_name": "refs",
+    "registry_host": "quay.io",
+    "secret_name": "no-such-secret",
     "service_id": "keycloak",
     "tag": "latest",
     "email": "guest@example.com",

@@ -55,6 +55,10 @@ def test_a_build_is_shown_as_in_quay(api: Api, callers: dict[str, Identity]) -> 
         "failure": None,
         "queue": {"position": 1, "priority": 0, "waiting_for": "a free worker"},
         "archive_url": URL,
+        "build_args": {},
+        "labels": {},
+        "target": None,
+        "platform": None,
     }
     for path in (f"{PATH}{shown['id']}", f"{PATH}{shown['id']}/status"):
         assert api.get(path, by="owner").body == shown

@@ -1,10 +1,10 @@
-"""The kinds of log entries that the code writes are all Quay's."""
+"""The kinds of log entries that the code writes are Quay's, or ours for what Quay has not."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.log_kinds import KINDS
+from models.log_kinds import KINDS, OURS
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("api", "buildworker", "cli", "models", "registry", "web")
@@ -22,10 +22,10 @@ def written() -> Iterator[tuple[str, str]]:
 
 
 def test_there_are_as_many_as_in_quay() -> None:
-    assert len(KINDS) == 145
+    assert len(KINDS - OURS) == 145
 
 
-def test_every_kind_that_is_written_is_one_of_quays() -> None:
+def test_every_kind_that_is_written_is_known() -> None:
     unknown = [(where, kind) for where, kind in written() if kind not in KINDS and "_" in kind]
     assert unknown == []
     assert len({kind for _, kind in written()} & KINDS) > 50

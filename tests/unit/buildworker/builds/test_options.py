@@ -1,6 +1,12 @@
 """What a build is told beyond its Dockerfile, on its way to the engine."""
 
+import pytest
+
+from buildworker.builder import Credentials
+from models.access import find_repository
 from models.build_options import BuildOptions
+from models.registry_credentials import put_credential
+from tests.factories.engine import MemoryEngine
 from tests.unit.buildworker.builds.conftest import Workshop
 
 
@@ -56,3 +62,34 @@ def test_secrets_are_masked_in_the_log(workshop: Workshop) -> None:
     log = str(workshop.log(uuid))
     assert "it is ****!" in log
     assert "hunter2" not in log
+
+
+@pytest.mark.parametrize("settings", [{"OUTBOUND_ALLOWED_PRIVATE_HOSTS": ["127.0.0.1"]}])
+def test_a_base_image_from_elsewhere_is_pulled_with_the_login_that_is_kept(workshop: Workshop) -> None:
+    private = {"127.0.0.1:5001/x/base": Credentials("ann", "hunter2hunter2")}
+    workshop.engine = MemoryEngine(private=private)
+    uuid = workshop.ask("FROM 127.0.0.1:5001/x/base\nRUN leak\n")
+    keep(workshop, "127.0.0.1:5001", "ann", "hunter2hunter2")
+    build = workshop.run(uuid)
+    assert build.job.result == "success", build.job.error
+    assert "hunter2" not in str(workshop.log(uuid))
+    wrong = workshop.ask("FROM 127.0.0.1:5001/x/base\n")
+    keep(workshop, "127.0.0.1:5001", "ann", "wrong")
+    assert "see that the login kept for 127.0.0.1:5001" in (workshop.run(wrong).job.error or "")
+
+
+def test_a_login_goes_nowhere_that_requests_may_not_go(workshop: Workshop) -> None:
+    workshop.engine = MemoryEngine(private={"10.0.0.1/x/base": Credentials("ann", "hunter2hunter2")})
+    uuid = workshop.ask("FROM 10.0.0.1/x/base\n")
+    keep(workshop, "10.0.0.1", "ann", "hunter2hunter2")
+    build = workshop.run(uuid)
+    assert build.job.result == "error"
+    assert "Not used: login at 10.0.0.1: 10.0.0.1 is a private address" in str(workshop.log(uuid))
+
+
+def keep(workshop: Workshop, registry: str, username: str, password: str) -> None:
+    with workshop.runtime.database.write() as session:
+        app = find_repository(session, "acme", "app")
+        assert app is not None
+        owner = workshop.callers["owner"]
+        put_credential(session, app.namespace, app, registry, username=username, password=password, own=[], actor=owner)
