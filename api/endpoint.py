@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError, OperationalError
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 from api.context import identify, limit_rate, refuse_page_visits, services
-from api.parsing import Body, Query, check_path, parse_body, parse_query, read_body
+from api.parsing import NULL, Body, Query, check_path, parse_body, parse_query, read_body
 from api.rules import Rule
 from config.settings import Settings
 from models.access import Identity
@@ -28,7 +28,7 @@ from models.errors import Conflict, Upstream
 from models.session import Session
 from registry.services import Services
 
-__all__ = ["Answer", "Body", "Operation", "Query", "Resource", "Section", "View", "operation"]
+__all__ = ["NULL", "Answer", "Body", "Operation", "Query", "Resource", "Section", "View", "operation"]
 
 VERBS = ("get", "post", "put", "patch", "delete")
 _COLLISIONS = frozenset({"40P01", "40001"})

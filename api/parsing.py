@@ -4,7 +4,8 @@ import math
 from typing import Any, TypeVar
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -32,16 +33,45 @@ def _refuse_unstorable(value: Any) -> None:
             _refuse_unstorable(item)
 
 
-class Body(BaseModel):
-    """A request body. Unknown fields are refused, and values are not converted from one type to another."""
+def _without_null(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Let the description of a body tell what its fields take."""
+    for name, field in model.model_fields.items():
+        described = schema.get("properties", {}).get(field.alias or name, {})
+        if "anyOf" in described and not _takes_null(field):
+            described["anyOf"] = [option for option in described["anyOf"] if option != {"type": "null"}]
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+def _takes_null(field: FieldInfo) -> bool:
+    return field.default is not None or NULL in field.metadata
+
+
+class _Null:
+    """Marks a field of a body that may be null: `Annotated[int | None, NULL]`."""
+
+
+NULL = _Null()
+
+
+class Body(BaseModel):
+    """A request body. Unknown fields are refused, and values are not converted from one type to another.
+
+    A field that may be left out is not null on that account, as in Quay; one that may be is marked by `NULL`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra=_without_null)
 
     @model_validator(mode="before")
     @classmethod
     def _check_all(cls, data: Any) -> Any:
         _refuse_unstorable(data)
         return data
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_null(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and not _takes_null(cls.model_fields[str(info.field_name)]):
+            raise ValueError("null is not allowed; leave the field out instead")
+        return value
 
 
 class Query(BaseModel):

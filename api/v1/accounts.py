@@ -1,10 +1,10 @@
 """The account of the caller, as its owner changes it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
-from api.endpoint import Answer, Body, Section, View, operation
+from api.endpoint import NULL, Answer, Body, Section, View, operation
 from api.rules import fresh, user_admin
 from api.v1.signin import BrowserResource, Done, Password
 from api.v1.users import OwnUserView, UserView, show_account
@@ -32,12 +32,14 @@ class AccountChange(Body):
         None, max_length=LONGEST, description="Another address, confirmed by mail if there is mail"
     )
     invoice_email: bool | None = Field(None, description="Whether invoices are wanted by mail")
-    invoice_email_address: str | None = Field(None, max_length=LONGEST, description="Another address for invoices")
+    invoice_email_address: Annotated[str | None, NULL] = Field(
+        None, max_length=LONGEST, description="Another address for invoices"
+    )
     tag_expiration_s: int | None = Field(None, ge=0, description="For how many seconds a deleted tag can be restored")
-    given_name: str | None = Field(None, max_length=LONGEST)
-    family_name: str | None = Field(None, max_length=LONGEST)
-    company: str | None = Field(None, max_length=LONGEST)
-    location: str | None = Field(None, max_length=LONGEST)
+    given_name: Annotated[str | None, NULL] = Field(None, max_length=LONGEST)
+    family_name: Annotated[str | None, NULL] = Field(None, max_length=LONGEST)
+    company: Annotated[str | None, NULL] = Field(None, max_length=LONGEST)
+    location: Annotated[str | None, NULL] = Field(None, max_length=LONGEST)
     enabled: Literal[True] | None = Field(None, description="Accepted for clients that send back what they read")
 
 

@@ -1,11 +1,11 @@
 """Show and manage the labels of manifests."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from api.endpoint import Answer, Body, Query, Resource, View, operation
+from api.endpoint import NULL, Answer, Body, Query, Resource, View, operation
 from api.rules import repo_push, repo_read
 from api.v1.manifests import checked_digest, section
 from models import labels, manifests
@@ -25,7 +25,7 @@ class LabelsQuery(Query):
 class NewLabel(Body):
     key: str = Field(description="Lower-case letters and digits, with single dots or dashes between them")
     value: str = Field(description="Any text")
-    media_type: Literal["text/plain", "application/json"] | None = Field(
+    media_type: Annotated[Literal["text/plain", "application/json"] | None, NULL] = Field(
         description="What the value is; null: what it looks like"
     )
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.endpoint import Body, Resource, Section, View, operation
+from api.endpoint import NULL, Body, Resource, Section, View, operation
 from api.rules import fresh, org_admin, organization_shown, user_admin
 from api.v1.quota_views import WithQuota, namespace_quotas
 from api.v1.views import AvatarView, avatar, avatar_of
@@ -33,7 +33,9 @@ class OrganizationUpdate(Body):
     name: str | None = Field(None, description="Accepted if it is the name that the organization has")
     email: Address | None = Field(None, description="An address for questions about the organization")
     invoice_email: bool | None = Field(None, description="Whether invoices are sent by e-mail")
-    invoice_email_address: Address | None = Field(None, description="Where invoices are sent; null: to `email`")
+    invoice_email_address: Annotated[Address | None, NULL] = Field(
+        None, description="Where invoices are sent; null: to `email`"
+    )
     tag_expiration_s: int | None = Field(
         None, ge=0, description="For how many seconds a deleted tag can be restored; one of TAG_EXPIRATION_OPTIONS"
     )

@@ -1,11 +1,11 @@
 """Administer the public keys of services."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from api.endpoint import Body, Resource, Section, View, operation
+from api.endpoint import NULL, Body, Resource, Section, View, operation
 from api.rules import fresh, superuser
 from api.v1.superusers import InstallUser, install_facts
 from api.v1.views import HttpMoment
@@ -31,7 +31,7 @@ class ServiceKeyChange(Body):
 
     name: str | None = Field(None, description="The friendly name of a service key")
     metadata: dict[str, Any] | None = Field(None, description="The key/value pairs of this key's metadata")
-    expiration: float | None = Field(None, description=_EXPIRATION)
+    expiration: Annotated[float | None, NULL] = Field(None, description=_EXPIRATION)
 
 
 class ServiceKeyApproval(Body):

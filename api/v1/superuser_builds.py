@@ -1,8 +1,10 @@
 """Look at builds of any repository, as an administrator of the installation."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from api.endpoint import Body, Section, View, operation
+from api.endpoint import NULL, Body, Section, View, operation
 from api.rules import fresh, superuser, superuser_over_namespace
 from api.v1.builds import (
     ArchivedLogsView,
@@ -29,7 +31,7 @@ class BuildPriority(Body):
 class Share(BuildPriority):
     """A namespace's part in the queue of builds."""
 
-    max_running: int | None = Field(
+    max_running: Annotated[int | None, NULL] = Field(
         None, ge=0, le=1_000_000, description="Most builds that run at once; not set: BUILD_MAX_RUNNING_PER_NAMESPACE."
     )
     priority: int = Field(0, ge=-1000, le=1000, description="Builds of higher priority begin first; most have 0.")

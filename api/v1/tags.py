@@ -1,11 +1,11 @@
 """Manage the tags of a repository, and what they meant before."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api.endpoint import Body, Query, Resource, Section, View, operation
+from api.endpoint import NULL, Body, Query, Resource, Section, View, operation
 from api.rules import repo_push, repo_read
 from api.v1.views import Moment, Sparse
 from models import tag_changes, tags
@@ -63,11 +63,11 @@ class TagsView(View):
 
 
 class TagChange(Body):
-    manifest_digest: str | None = Field(
+    manifest_digest: Annotated[str | None, NULL] = Field(
         None, max_length=140, description="The manifest that the tag names from now on; a tag that is missing is made"
     )
     image: str | None = Field(None, max_length=64, description="The same by the image's id; the digest weighs more")
-    expiration: float | None = Field(
+    expiration: Annotated[float | None, NULL] = Field(
         None, ge=0, le=LAST_SECOND, description="When the tag ends, as Unix time in seconds; null: never"
     )
     immutable: bool | None = Field(

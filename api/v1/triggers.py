@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.endpoint import Answer, Body, Query, Section, View, operation
+from api.endpoint import NULL, Answer, Body, Query, Section, View, operation
 from api.rules import repo_admin
 from api.v1.builds import BuildsResource, BuildsView, BuildView, ReadersBuildView, build_path
 from api.v1.trigger_views import TriggerShow, TriggerView
@@ -63,7 +63,7 @@ class RefChoice(Body):
 class RunParameters(Body):
     branch_name: Text | None = Field(None, description="The branch to build.")
     commit_sha: Text | None = Field(None, description="The commit to build, its hash or the beginning of it.")
-    refs: RefChoice | None = Field(None, description="The branch or tag to build.")
+    refs: Annotated[RefChoice | None, NULL] = Field(None, description="The branch or tag to build.")
 
 
 class TriggerBuildsQuery(Query):

@@ -156,6 +156,8 @@ SCRIPTS: dict[str, list[Exchange]] = {
         E("POST", "/repository", 400, PROBLEM, {"repository": "BadName!", "namespace": "acme"}),
         E("POST", "/repository", 400, PROBLEM, {"repository": "x", "visibility": "secret"}),
         E("POST", "/repository", 400, PROBLEM, {"repository": "x", "repo_kind": "application"}),
+        E("POST", "/repository", 400, PROBLEM, {"repository": "x", "description": None}),
+        E("POST", "/repository", 400, PROBLEM, {"repository": "x", "namespace": None}),
         E("POST", "/repository", 400, PROBLEM, {}),
         E("POST", "/repository", 415, PROBLEM),
         E("GET", "/repository/acme/new", 200, REPOSITORY | {"tags"}),

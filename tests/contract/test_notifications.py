@@ -77,7 +77,7 @@ def test_a_notification_lives_as_in_quay(api: Api) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        wish("slack", {"url": "https://hooks.slack.com/services/a/b/c"}, title=None),
+        wish("slack", {"url": "https://hooks.slack.com/services/a/b/c"}),
         wish("slack", {"url": "not-slack"}),
         wish("quay_notification", target("user"), "build_success"),
         wish("quay_notification", target("org", "acme"), "quota_warning"),

@@ -26,7 +26,7 @@ SCRIPT = [
     E("POST", PROTOTYPES, 200, PROTOTYPE, {"role": "read", "activating_user": {"name": "owner"}, "delegate": READER}),
     E("POST", PROTOTYPES, 200, PROTOTYPE, {"role": "write", "delegate": MEMBERS}),
     E("POST", PROTOTYPES, 200, PROTOTYPE, {"role": "write", "delegate": MEMBERS}),
-    E("POST", PROTOTYPES, 200, PROTOTYPE, {"role": "write", "delegate": MEMBERS, "activating_user": None}),
+    E("POST", PROTOTYPES, 400, PROBLEM, {"role": "write", "delegate": MEMBERS, "activating_user": None}),
     E("POST", PROTOTYPES, 200, PROTOTYPE, {"role": "admin", "delegate": {"kind": "user", "name": "acme+robot"}}),
     E("POST", PROTOTYPES, 200, PROTOTYPE, {"role": "admin", "delegate": READER | {"is_robot": False, "avatar": {}}}),
     E("POST", PROTOTYPES, 400, PROBLEM, {"role": "read", "activating_user": {"name": "nobody"}, "delegate": READER}),
