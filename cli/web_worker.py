@@ -6,6 +6,7 @@ PUTs go to one thread that waits for the disk and the database, many at a time (
 answered. Everything else takes gunicorn's own way, which starts with the bytes that were read here.
 """
 
+import errno
 import logging
 import re
 import socket
@@ -42,6 +43,7 @@ LONGEST_LINGERED = 256 << 10
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
+_NOBODY_THERE = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 _KEPT: Future[bool] = Future()  # how gunicorn is told that a connection goes on
 _KEPT.set_result(True)
 
@@ -81,6 +83,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().run()
         finally:
             self._registry.pulls.close()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection; its first request is looked at here like all others, when it comes."""
+        if self.cfg.is_ssl:
+            super().accept(listener)
+            return
+        try:
+            client, address = listener.accept()
+        except OSError as exc:
+            if exc.errno not in _NOBODY_THERE:
+                raise
+            return
+        self.nr_conns += 1
+        conn = TConn(self.cfg, client, address, listener.getsockname())
+        conn.init()  # waits for nothing, without TLS
+        self.finish_request(conn, _KEPT)
 
     def handle(self, conn: TConn) -> Any:
         """Serve a request, as gunicorn does; in a thread."""

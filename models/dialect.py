@@ -46,6 +46,7 @@ def upsert(
     return statement.returning(*(getattr(table, name) for name in returning)) if returning else statement
 
 
+@lru_cache
 def add_up(
     dialect: str, table: type[Base], *, key: tuple[str, ...], number: str, rows: Select[Any] | None = None
 ) -> Any:

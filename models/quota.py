@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, ScalarSelect, Select, bindparam, delete, exists, func, select, text
+from sqlalchemy import ScalarSelect, Select, bindparam, delete, exists, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models.dialect import insert_new, insert_or_leave
@@ -131,7 +131,7 @@ def ensure_room(session: Session, repository_id: int) -> None:
             )
 
 
-def _limits(session: Session, namespace_id: int, row: Row[Any]) -> list[Limit]:
+def _limits(session: Session, namespace_id: int, row: Any) -> list[Limit]:
     """The limits that count for the namespace, lowest first. `row` has its `size`, and its `limit_bytes` if any."""
     if session.quota_default is None:
         return []

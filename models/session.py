@@ -7,13 +7,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Engine, Executable, Result, create_engine, event, orm
+from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, orm
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, OperationalError
 
+from models.libpq import Libpq
+from models.prepared import Prepared, Rows, Values, run_sqlite
 from models.queries import Query
 from models.vault import Vault
 
@@ -29,11 +31,17 @@ SQLITE_PRAGMAS = (
 
 POSTGRES_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
 """A server that vanished without a word is given up after seconds, not minutes (libpq's own names and units)."""
+# The driver would prepare statements by itself, and drop ours with its own whenever a transaction is rolled back.
+_UNPREPARED = {"prepare_threshold": None}
+_STALE = frozenset({"0A000", "26000"})
+"""PostgreSQL's codes for a prepared statement whose table has changed, and for one that is not there any more."""
 
 COLLISIONS = 3
 _CONFLICTS = frozenset({"40P01", "40001"})
 """PostgreSQL's codes for a deadlock and for a transaction that must be repeated."""
 T = TypeVar("T")
+_prepared: dict[tuple[Any, ...], Prepared] = {}
+"""By statement, dialect and the columns that are given. They live as long as the process."""
 
 
 class Asked(Protocol):
@@ -69,12 +77,14 @@ class Session(orm.Session):
         found = self.ask(query, **values)
         return found[0] if found else None
 
-    def run(self, statement: Executable, rows: dict[str, Any] | list[dict[str, Any]] | None = None) -> Result[Any]:
-        """Execute a statement that was built once, in this transaction but without the ORM: for hot paths.
+    def run(self, statement: Executable, rows: Values | list[Values] | None = None) -> Rows:
+        """Run a statement that was built once, in this transaction but without SQLAlchemy: for hot paths.
 
-        What the ORM has pending is not written first.
+        What the ORM has pending is not written first. On PostgreSQL a statement that answers nothing is carried out
+        with the next one (`models.libpq`).
         """
-        return self.connection().execute(statement, rows)
+        values = [rows or {}] if not isinstance(rows, list) else rows
+        return run_prepared(self.connection(), statement, values) if values else Rows()
 
     def wake(self, queue: str, job_uuid: str) -> None:
         """Send a worker to the job once this transaction has committed."""
@@ -195,6 +205,45 @@ class _Turnstile:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
+def run_prepared(connection: Connection, statement: Executable, rows: list[Values]) -> Rows:
+    """See `Session.run`. Errors are those that SQLAlchemy would raise."""
+    dialect = connection.dialect
+    columns = tuple(rows[0])
+    prepared = _prepared.get((statement, dialect.name, columns))
+    if prepared is None:
+        prepared = _prepared[statement, dialect.name, columns] = Prepared(statement, dialect, columns)
+    with _raised_as_by_sqlalchemy(connection):
+        if prepared.is_sqlite:
+            return run_sqlite(cast(Any, connection.connection.dbapi_connection), prepared, rows)
+        return _libpq(connection).run(prepared, rows)
+
+
+def _libpq(connection: Connection) -> Libpq:
+    """What runs statements on the connection: one for as long as that is in the pool."""
+    driver: Any = connection.connection.dbapi_connection
+    info = connection.info
+    known: Libpq | None = info.get(Libpq)
+    if known is None or known.serves is not driver:
+        known = info[Libpq] = Libpq(driver)
+    return known
+
+
+@contextmanager
+def _raised_as_by_sqlalchemy(connection: Connection) -> Iterator[None]:
+    dialect = connection.dialect
+    driver_error = dialect.loaded_dbapi.Error
+    try:
+        yield
+    except driver_error as exc:
+        lost = dialect.is_disconnect(exc, connection.connection.dbapi_connection, None)
+        lost = lost or getattr(exc, "sqlstate", None) in _STALE
+        if lost:
+            connection.invalidate(exc)
+        raise DBAPIError.instance(
+            "", None, exc, driver_error, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+        ) from exc
+
+
 def _sqlite_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> Engine:
     arguments = {"check_same_thread": False, **connect_args}
     engine = create_engine(url, pool_size=pool_size, max_overflow=20, connect_args=arguments, hide_parameters=True)
@@ -219,7 +268,7 @@ def _postgres_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> 
         url,
         pool_size=pool_size,
         pool_use_lifo=True,  # those used last have their statements prepared
-        connect_args=POSTGRES_PATIENCE | connect_args,
+        connect_args=POSTGRES_PATIENCE | _UNPREPARED | connect_args,
         hide_parameters=True,
     )
 
@@ -240,4 +289,26 @@ def _postgres_engine(url: URL, pool_size: int, connect_args: dict[str, Any]) -> 
         if unread.poll(0):
             raise InvalidatePoolError
 
+    _send_in_time(engine)
     return engine
+
+
+def _send_in_time(engine: Engine) -> None:
+    """Have statements that wait on a connection carried out before what comes after them."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def send_first(connection: Connection, *_: object) -> None:
+        if known := connection.info.get(Libpq):
+            with _raised_as_by_sqlalchemy(connection):
+                known.send_waiting()
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        if known := connection.info.get(Libpq):
+            with _raised_as_by_sqlalchemy(connection):
+                known.commit()
+
+    @event.listens_for(engine, "rollback")
+    def forget(connection: Connection) -> None:
+        if not connection.invalidated and (known := connection.info.get(Libpq)):
+            known.forget_waiting()

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, Integer, Row, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Integer, and_, bindparam, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from models import audit
@@ -12,6 +12,7 @@ from models.access import Identity
 from models.dialect import insert_or_leave
 from models.errors import Conflict, NotFound, TagImmutable
 from models.immutability import is_fixed
+from models.prepared import among
 from models.queries import Query
 from models.session import Session
 from models.tables import Manifest, Repository, Tag
@@ -63,8 +64,8 @@ def find_tag(session: Session, repository: Repository, name: str) -> Tag | None:
 _PRESENT = (
     select(Tag.repository_id, Tag.name, Tag.id, Tag.manifest_id, Tag.expires_ms, Tag.immutable)
     .where(
-        Tag.repository_id.in_(bindparam("repository_ids", expanding=True)),
-        Tag.name.in_(bindparam("names", expanding=True)),
+        among(Tag.repository_id, "repository_ids"),
+        among(Tag.name, "names"),
         Tag.end_ms.is_(None),
     )
     .order_by(Tag.repository_id, Tag.name)  # in which order transactions that want several wait for each other
@@ -125,7 +126,7 @@ def put_tags(session: Session, pushes: list[TagPush]) -> list[dict[str, Any]]:
     raise Conflict(f"too many pushes of the tag {min(left)[1]} at once; try again")
 
 
-def _end_present(session: Session, rows: list[Row[Any]], moment: int) -> None:
+def _end_present(session: Session, rows: list[Any], moment: int) -> None:
     if rows:
         ends = [{"ended": row.id, "moment": moment if _alive(row, moment) else row.expires_ms} for row in rows]
         session.run(_END, ends)
@@ -140,7 +141,7 @@ def _start(session: Session, rows: list[dict[str, Any]]) -> set[tuple[int, str]]
     return {(row.repository_id, row.name) for row in session.run(insert, ordered)}
 
 
-def _keeps(session: Session, push: TagPush, present: Row[Any] | None, moment: int) -> bool:
+def _keeps(session: Session, push: TagPush, present: Any | None, moment: int) -> bool:
     """Whether the name means the manifest already. TagImmutable if it may not mean another one."""
     if present is None or not _alive(present, moment):
         return False
@@ -153,7 +154,7 @@ def _keeps(session: Session, push: TagPush, present: Row[Any] | None, moment: in
     return False
 
 
-def _alive(present: Row[Any], moment: int) -> bool:
+def _alive(present: Any, moment: int) -> bool:
     return present.expires_ms is None or present.expires_ms > moment
 
 
@@ -180,7 +181,7 @@ def _fixing(push: TagPush) -> dict[str, Any]:
     return audit.entry(kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest)
 
 
-def _present(session: Session, query: Executable, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Row[Any]]:
+def _present(session: Session, query: Executable, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Any]:
     values = {"repository_ids": sorted({id_ for id_, _ in wanted}), "names": sorted({name for _, name in wanted})}
     found = {(row.repository_id, row.name): row for row in session.run(query, values)}
     return {key: found[key] for key in wanted & found.keys()}

@@ -66,7 +66,7 @@ def _index_stretch(database: Database, start: int) -> None:
 
 def _write(session: Session, repositories: list[tuple[int, str, str]]) -> None:
     ids = [repository_id for repository_id, _, _ in repositories]
-    session.run(delete(RepositoryTerm).where(RepositoryTerm.repository_id.in_(ids)))
+    session.execute(delete(RepositoryTerm).where(RepositoryTerm.repository_id.in_(ids)))
     rows = [
         {"term": term, "repository_id": repository_id}
         for repository_id, name, description in repositories

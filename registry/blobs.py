@@ -11,6 +11,7 @@ from models.tables import Account, Blob, ManifestBlob, Repository, RepositoryBlo
 from models.tables.base import now
 from registry.errors import BlobInUse, BlobUnknown
 from registry.names import Digest, RepositoryName
+from registry.repositories import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,7 @@ class StoredBlob:
 BLOB_IN_REPOSITORY = (
     select(Blob.digest, Blob.size, Blob.path)
     .join(RepositoryBlob, RepositoryBlob.blob_id == Blob.id)
-    .join(Repository, Repository.id == RepositoryBlob.repository_id)
-    .join(Account, Account.id == Repository.namespace_id)
-    .where(
-        Blob.digest == bindparam("digest"),
-        Account.name == bindparam("namespace"),
-        Repository.name == bindparam("name"),
-    )
+    .where(Blob.digest == bindparam("digest"), RepositoryBlob.repository_id == REPOSITORY)
 )
 
 

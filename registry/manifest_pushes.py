@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, select
 
 from models import audit
 from models.access import Identity
 from models.announcements import announce_push
 from models.dialect import insert_new, insert_or_leave, upsert
+from models.prepared import among
 from models.quota import charge, claim_blobs
 from models.quota_notices import warn
 from models.repository_usage import count_manifests
@@ -160,8 +161,8 @@ _BLOBS_THERE = (
         and_(NamespaceBlob.namespace_id == Repository.namespace_id, NamespaceBlob.blob_id == RepositoryBlob.blob_id),
     )
     .where(
-        RepositoryBlob.repository_id.in_(bindparam("repository_ids", expanding=True)),
-        Blob.digest.in_(bindparam("digests", expanding=True)),
+        among(RepositoryBlob.repository_id, "repository_ids"),
+        among(Blob.digest, "digests"),
     )
 )
 # Locked against being deleted: children before the index is there to tell that it needs them, and manifests that are
@@ -169,8 +170,8 @@ _BLOBS_THERE = (
 _MANIFESTS_THERE = (
     select(Manifest.repository_id, Manifest.digest, Manifest.id, Manifest.lifetime_s, Manifest.touched_at)
     .where(
-        Manifest.repository_id.in_(bindparam("repository_ids", expanding=True)),
-        Manifest.digest.in_(bindparam("digests", expanding=True)),
+        among(Manifest.repository_id, "repository_ids"),
+        among(Manifest.digest, "digests"),
         Manifest.deleted_at.is_(None),
     )
     .order_by(Manifest.id)

@@ -19,6 +19,7 @@ from registry.errors import (
 from registry.manifest_format import InvalidManifest, ParsedManifest, UnknownMediaType, parse_manifest
 from registry.manifest_pushes import ManifestPush, put_manifests
 from registry.names import Digest, RepositoryName
+from registry.repositories import NAMESPACE, REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,12 @@ class StoredManifest:
     content: bytes
 
 
-# Look-ups one inside of the other and not joins, so that PostgreSQL takes the way by the unique indexes also where it
-# knows nothing of the tables yet; it would go through all manifests of the repository else.
-_NAMESPACE_ID = select(Account.id).where(Account.name == bindparam("namespace")).scalar_subquery()
-_REPOSITORY_ID = (
-    select(Repository.id)
-    .where(Repository.namespace_id == _NAMESPACE_ID, Repository.name == bindparam("name"))
-    .scalar_subquery()
+_SERVED = select(Manifest.repository_id, NAMESPACE.label("namespace_id"), Manifest.digest, Manifest.media_type).where(
+    Manifest.deleted_at.is_(None)
 )
-_SERVED = select(
-    Manifest.repository_id, _NAMESPACE_ID.label("namespace_id"), Manifest.digest, Manifest.media_type
-).where(Manifest.deleted_at.is_(None))
-MANIFEST_BY_DIGEST = _SERVED.where(Manifest.repository_id == _REPOSITORY_ID, Manifest.digest == bindparam("reference"))
+MANIFEST_BY_DIGEST = _SERVED.where(Manifest.repository_id == REPOSITORY, Manifest.digest == bindparam("reference"))
 MANIFEST_BY_TAG = _SERVED.join(Tag, Tag.manifest_id == Manifest.id).where(
-    Tag.repository_id == _REPOSITORY_ID,
+    Tag.repository_id == REPOSITORY,
     Tag.name == bindparam("reference"),
     Tag.end_ms.is_(None),
     or_(Tag.expires_ms.is_(None), Tag.expires_ms > bindparam("now_ms")),

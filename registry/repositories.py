@@ -1,6 +1,10 @@
 """The repository a registry request is about, made on the first push where that is allowed."""
 
-from sqlalchemy import bindparam, select
+from typing import Any, TypeVar
+
+from sqlalchemy import bindparam, inspect, select
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
 
 from config.settings import Settings
 from models.access import Identity, find_account, find_repository
@@ -14,6 +18,17 @@ from models.tables import Account, NamespaceUsage, Quota, Repository, User
 from registry.errors import NameUnknown
 from registry.names import RepositoryName
 
+T = TypeVar("T", Account, Repository)
+
+# Look-ups one inside of the other and not joins, so that PostgreSQL takes the way by the unique indexes also where it
+# knows nothing of the tables yet; it would go through all manifests or blobs of the repository else.
+NAMESPACE = select(Account.id).where(Account.name == bindparam("namespace")).scalar_subquery()
+REPOSITORY = (
+    select(Repository.id)
+    .where(Repository.namespace_id == NAMESPACE, Repository.name == bindparam("name"))
+    .scalar_subquery()
+)
+"""The ids of what the parameters `namespace` and `name` name, inside of a query for what is in there."""
 REPOSITORY_ID = (
     select(Repository.id, Repository.state)
     .join(Account, Account.id == Repository.namespace_id)
@@ -54,6 +69,43 @@ def writable(session: Session, name: RepositoryName) -> Repository:
     repository = existing(session, name)
     _require_normal(repository.state, name)
     return repository
+
+
+_TARGET = REPOSITORY_ID.add_columns(
+    Repository.namespace_id,
+    Repository.tells_pushes,
+    Repository.fixes_tags,
+    Account.kind,
+    Account.fixes_tags.label("fixes_all_tags"),
+)
+
+
+def push_target(session: Session, name: RepositoryName) -> Repository:
+    """The same as `writable` at a fraction of its cost: the rows are not the session's, and only what a push needs of
+    them is there."""
+    row = session.run(_TARGET, {"namespace": name.namespace, "name": name.name}).first()
+    if row is None:
+        raise NameUnknown(str(name))
+    _require_normal(row.state, name)
+    owner: type[Account] = inspect(Account).polymorphic_map[row.kind].class_
+    namespace = _detached(owner(), id=row.namespace_id, name=name.namespace, fixes_tags=row.fixes_all_tags)
+    return _detached(
+        Repository(),
+        id=row.id,
+        namespace_id=row.namespace_id,
+        namespace=namespace,
+        name=name.name,
+        tells_pushes=row.tells_pushes,
+        fixes_tags=row.fixes_tags,
+    )
+
+
+def _detached(row: T, **known: Any) -> T:
+    """A row of which this is known; asking it for more is an error."""
+    for name, value in known.items():
+        set_committed_value(row, name, value)
+    make_transient_to_detached(row)
+    return row
 
 
 def ensure_writable(database: Database, settings: Settings, name: RepositoryName, *, actor: Identity) -> int:

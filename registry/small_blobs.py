@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from models.dialect import insert_new
+from models.prepared import among
 from models.session import Session
 from models.tables import Blob
 from models.tables.base import now
@@ -61,7 +62,7 @@ def _plain(session: Session, blobs: list[SmallBlob]) -> dict[SmallBlob, Upload]:
     return dict(found.values())
 
 
-_STORED = select(Blob.digest, Blob.id, Blob.path).where(Blob.digest.in_(bindparam("digests", expanding=True)))
+_STORED = select(Blob.digest, Blob.id, Blob.path).where(among(Blob.digest, "digests"))
 
 
 def _stored(session: Session, blobs: Iterable[SmallBlob]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import hmac
 import secrets
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import bindparam, select, update
 
@@ -67,7 +67,7 @@ def find_upload(session: Session, repository_id: int, uuid: str) -> Upload:
     """The upload under way in the repository; UploadUnknown."""
     row = session.run(_FIND, {"wanted": uuid, "repository": repository_id}).first()
     if row is not None and row.revision != ENDED:
-        return Upload(*row)  # type: ignore[call-arg]  # the columns are its fields, in order
+        return Upload(*row)  # the columns are its fields, in order
     begun = begun_upload(session.vault, repository_id, uuid) if row is None else None
     if begun is None:
         raise UploadUnknown({"uuid": uuid})
@@ -115,9 +115,9 @@ def _write(session: Session, known: Upload, new: Upload) -> int | None:
     """Insert the row, or change it if it is as this request knows it; its id."""
     if known.id is not None:
         guarded = {**_values(new), "known_id": known.id, "known_revision": known.revision}
-        return session.run(_CHANGE, guarded).scalar()
+        return cast(int | None, session.run(_CHANGE, guarded).scalar())
     insert = insert_or_leave(session.get_bind().dialect.name, Row, returning=("id",))
-    return session.run(insert, _new_row(known, new)).scalar()
+    return cast(int | None, session.run(insert, _new_row(known, new)).scalar())
 
 
 def _values(upload: Upload) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from models import metrics
 from models.errors import DomainError
-from models.reader import Prepared, Reader
+from models.reader import Reader
 from models.tags import TAG_NAMES, now_ms
 from registry.blobs import BLOB_IN_REPOSITORY
 from registry.manifests import MANIFEST_BY_DIGEST, MANIFEST_BY_TAG, MANIFEST_CONTENT
@@ -73,13 +73,13 @@ class HotPath:
         database, services = registry.services.database, registry.services
         self._registry = registry
         self._reader = Reader(database)
-        self._by_tag = Prepared(database, MANIFEST_BY_TAG)
-        self._by_digest = Prepared(database, MANIFEST_BY_DIGEST)
-        self._content = Prepared(database, MANIFEST_CONTENT)
-        self._blob = Prepared(database, BLOB_IN_REPOSITORY)
-        self._repository = Prepared(database, REPOSITORY_ID)
-        self._tag_names = Prepared(database, TAG_NAMES)
-        self._target = Prepared(database, PUSH_TARGET)
+        self._by_tag = self._reader.prepare(MANIFEST_BY_TAG)
+        self._by_digest = self._reader.prepare(MANIFEST_BY_DIGEST)
+        self._content = self._reader.prepare(MANIFEST_CONTENT)
+        self._blob = self._reader.prepare(BLOB_IN_REPOSITORY)
+        self._repository = self._reader.prepare(REPOSITORY_ID)
+        self._tag_names = self._reader.prepare(TAG_NAMES)
+        self._target = self._reader.prepare(PUSH_TARGET)
         self._contents = _Contents(CACHED_BYTES)
         self._sends_blobs = services.storage.is_local  # a thread waits for a far one
 

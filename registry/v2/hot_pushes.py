@@ -24,7 +24,7 @@ from registry.manifest_pushes import ManifestPush, put_manifests
 from registry.manifests import parse_pushed
 from registry.names import Digest, Malformed, RepositoryName, parse_reference
 from registry.paths import new_blob_path
-from registry.repositories import writable
+from registry.repositories import push_target
 from registry.small_blobs import SmallBlob, publish_small
 from registry.tokens import Grant
 from registry.v2.context import Registry, seen
@@ -158,7 +158,7 @@ class HotPushes:
         """Where the bytes of each blob are that was stored."""
         blobs = [push.blob for push in pushes if push.blob is not None]
         found = publish_small(session, blobs) if blobs else {}
-        targets = {name: writable(session, name) for name in {push.repository for push in pushes if push.manifest}}
+        targets = {name: push_target(session, name) for name in {push.repository for push in pushes if push.manifest}}
         manifests = [push.manifest(targets[push.repository]) for push in pushes if push.manifest]
         if manifests:
             put_manifests(session, manifests, protection_s=self._settings.PUSH_TEMP_TAG_EXPIRATION_SEC)

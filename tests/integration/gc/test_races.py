@@ -41,7 +41,7 @@ def holding(pusher: Pusher, work: Callable[[Session], object]) -> Iterator[None]
     """A transaction of another process that has done `work` and commits when the block ends."""
     with pusher.services.database.write() as session:
         work(session)
-        session.flush()
+        session.execute(text("SELECT 1"))  # what waits to be sent goes before it
         yield
 
 

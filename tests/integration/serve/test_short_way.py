@@ -162,3 +162,22 @@ def test_many_clients_push_the_same_things_at_once(server: Serving) -> None:
     for digest in digests:
         assert server.get(f"/v2/admin/app/manifests/{digest}", headers=headers).status_code == 200
     wait_until(lambda: "Traceback" not in server.said(), seconds=1)
+
+
+def test_the_first_request_of_a_connection_goes_the_short_way(server: Serving, client: Client) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        first = Client(server, client.token, connection)
+        for path in ("", "admin/app/tags/list"):
+            connection.sendall(first.head("GET", path))
+            assert first.answer(200).headers["Server"] is None  # which gunicorn's own answers have
+        connection.sendall(first.head("GET", "admin/app/tags/list", "Range: bytes=0-1"))
+        assert first.answer(200).headers["Server"] is not None
+
+
+def test_a_connection_that_says_nothing_keeps_nobody_waiting(server: Serving, client: Client) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as silent:
+        silent.sendall(client.head("GET", "")[:20])
+        client.sock.sendall(client.head("GET", ""))
+        client.answer(200)
+        silent.sendall(client.head("GET", "")[20:])
+        Client(server, client.token, silent).answer(200)

@@ -1,0 +1,74 @@
+"""Statements that are run without SQLAlchemy say what it would say."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.exc import IntegrityError, NoResultFound
+
+from models.dialect import insert_new, insert_or_leave, upsert
+from models.prepared import among
+from models.session import Database
+from models.tables import Blob, LogEntry, Organization, Repository
+
+_BLOBS = select(Blob.digest, Blob.size, Blob.created_at, Blob.loose).where(among(Blob.digest, "digests"))
+_MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
+
+
+def blob(name: str, size: int = 1) -> dict[str, object]:
+    return {"digest": name, "size": size, "path": f"path/{name}"}
+
+
+def test_values_come_back_as_they_went(database: Database) -> None:
+    odd = 'a "quoted" \\ {name}, ünïcode'
+    detail = {"tag": odd, "nothing": None}
+    with database.write() as session:
+        insert_new(
+            session, Blob, [{**blob(odd), "created_at": _MOMENT}, {**blob("other", 2**40), "created_at": _MOMENT}]
+        )
+        insert_new(session, LogEntry, [{"kind": "x", "at": _MOMENT, "detail": detail}])
+    with database.read() as session:
+        rows = session.run(_BLOBS, {"digests": [odd, "nowhere"]})
+        assert [tuple(row) for row in rows] == [(odd, 1, _MOMENT, False)]
+        assert rows.one().created_at.tzinfo is not None
+        assert session.run(_BLOBS, {"digests": []}) == []
+        entry = session.run(select(LogEntry.at, LogEntry.detail, LogEntry.ip)).one()
+        assert tuple(entry) == (_MOMENT, detail, None)
+
+
+def test_an_insert_fills_in_what_is_not_given(database: Database) -> None:
+    insert = insert_or_leave("sqlite", Blob, returning=("digest", "loose", "created_at"))
+    with database.write() as session:
+        found = session.run(insert, [blob("one"), blob("two"), blob("one")])
+    assert sorted((row.digest, row.loose) for row in found) == [("one", False), ("two", False)]
+    assert all(datetime.now(UTC).year == row.created_at.year for row in found)
+
+
+def test_rows_are_changed_where_they_are_there(database: Database) -> None:
+    with database.write() as session:
+        insert_new(session, Blob, [blob("one")])
+        change = upsert("sqlite", Blob, key=("digest",), change=("size",), returning=("size",))
+        assert session.run(change, [blob("one", 5), blob("two", 6)]).scalars() == [5, 6]
+
+
+def test_one_row_is_one_row(database: Database) -> None:
+    with database.read() as session:
+        none = session.run(_BLOBS, {"digests": ["nowhere"]})
+        assert (none.first(), none.scalar()) == (None, None)
+        with pytest.raises(NoResultFound):
+            none.one()
+
+
+def test_errors_are_sqlalchemys_own(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.write() as session:
+        insert_new(session, Repository, [{"namespace_id": 9, "name": "n", "is_public": True}])
+
+
+def test_the_ways_by_two_lists_are_by_the_index(database: Database) -> None:
+    with database.write() as session:
+        session.add(Organization(name="acme"))
+    query = select(Repository.id).where(among(Repository.namespace_id, "ids"), Repository.name == bindparam("name"))
+    sql = str(query.compile(database.engine))
+    with database.read() as session:
+        plan = session.execute(text(f"EXPLAIN QUERY PLAN {sql}".replace("?", "'[]'"))).all()
+    assert "SEARCH repository USING" in str(plan)
