@@ -47,27 +47,33 @@ class Rows(list[Any]):
 
 
 class among(ColumnElement[bool]):  # noqa: N801  reads as the SQL that it is
-    """That a column is one of a list of values, which is given when the statement runs: the SQL is always the same."""
+    """That a column is one of a list of values (or none of them: `inverted`), which is given when the statement runs.
+
+    The SQL is the same however many there are.
+    """
 
     type = Boolean()
     inherit_cache = False
+    _is_implicitly_boolean = True  # SQLite would be asked whether it is 1, and find it by no index
 
-    def __init__(self, column: InstrumentedAttribute[Any], name: str) -> None:
+    def __init__(self, column: InstrumentedAttribute[Any], name: str, *, inverted: bool = False) -> None:
         super().__init__()
         self.column = column.expression
         self.values: ColumnElement[Any] = bindparam(name)
+        self.inverted = inverted
 
 
 @compiles(among, "sqlite")
 def _among_sqlite(element: among, compiler: SQLCompiler, **options: Any) -> str:
-    values = compiler.process(element.values, **options)
-    column = compiler.process(element.column, **options)
-    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608  both are SQLAlchemy's own
+    column, values = (compiler.process(each, **options) for each in (element.column, element.values))
+    how = "NOT IN" if element.inverted else "IN"
+    return f"{column} {how} (SELECT value FROM json_each({values}))"  # noqa: S608  all are SQLAlchemy's own
 
 
 @compiles(among, "postgresql")
 def _among_postgresql(element: among, compiler: SQLCompiler, **options: Any) -> str:
-    return f"{compiler.process(element.column, **options)} = ANY ({compiler.process(element.values, **options)})"
+    column, values = (compiler.process(each, **options) for each in (element.column, element.values))
+    return f"{column} {'<> ALL' if element.inverted else '= ANY'} ({values})"
 
 
 class Prepared:

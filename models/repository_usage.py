@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, bindparam
 from sqlalchemy.orm import aliased
 
 from models.dialect import insert_new
+from models.prepared import among
 from models.queries import Query
 from models.session import Session
 from models.tables import Blob, ManifestBlob, Repository, RepositoryUsage
@@ -81,11 +82,11 @@ _other = aliased(ManifestBlob)
 _mine = (
     select(ManifestBlob.repository_id, ManifestBlob.blob_id)
     .where(
-        ManifestBlob.manifest_id.in_(bindparam("manifest_ids", expanding=True)),
+        among(ManifestBlob.manifest_id, "manifest_ids"),
         ~exists().where(
             _other.repository_id == ManifestBlob.repository_id,
             _other.blob_id == ManifestBlob.blob_id,
-            _other.manifest_id.not_in(bindparam("manifest_ids", expanding=True)),
+            among(_other.manifest_id, "manifest_ids", inverted=True),
         ),
     )
     .distinct()
@@ -100,7 +101,7 @@ _ADDED = (
 """What of the manifests' blobs no other manifest of their repository needs."""
 _LOCK = (
     select(RepositoryUsage.repository_id)
-    .where(RepositoryUsage.repository_id.in_(bindparam("repository_ids", expanding=True)))
+    .where(among(RepositoryUsage.repository_id, "repository_ids"))
     .order_by(RepositoryUsage.repository_id)
     .with_for_update()
 )

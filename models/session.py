@@ -212,6 +212,8 @@ def run_prepared(connection: Connection, statement: Executable, rows: list[Value
     prepared = _prepared.get((statement, dialect.name, columns))
     if prepared is None:
         prepared = _prepared[statement, dialect.name, columns] = Prepared(statement, dialect, columns)
+    # Whoever listens to the statements hears of it; there is no cursor.
+    connection.dispatch.before_cursor_execute(connection, None, prepared.sql, None, None, len(rows) > 1)
     with _raised_as_by_sqlalchemy(connection):
         if prepared.is_sqlite:
             return run_sqlite(cast(Any, connection.connection.dbapi_connection), prepared, rows)
@@ -297,8 +299,8 @@ def _send_in_time(engine: Engine) -> None:
     """Have statements that wait on a connection carried out before what comes after them."""
 
     @event.listens_for(engine, "before_cursor_execute")
-    def send_first(connection: Connection, *_: object) -> None:
-        if known := connection.info.get(Libpq):
+    def send_first(connection: Connection, cursor: object, *_: object) -> None:
+        if cursor is not None and (known := connection.info.get(Libpq)):
             with _raised_as_by_sqlalchemy(connection):
                 known.send_waiting()
 

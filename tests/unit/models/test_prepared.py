@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, NoResultFound
 
 from models.dialect import insert_new, insert_or_leave, upsert
 from models.prepared import among
 from models.session import Database
-from models.tables import Blob, LogEntry, Organization, Repository
+from models.tables import Blob, LogEntry, Repository
 
 _BLOBS = select(Blob.digest, Blob.size, Blob.created_at, Blob.loose).where(among(Blob.digest, "digests"))
 _MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
@@ -64,11 +64,17 @@ def test_errors_are_sqlalchemys_own(database: Database) -> None:
         insert_new(session, Repository, [{"namespace_id": 9, "name": "n", "is_public": True}])
 
 
-def test_the_ways_by_two_lists_are_by_the_index(database: Database) -> None:
-    with database.write() as session:
-        session.add(Organization(name="acme"))
-    query = select(Repository.id).where(among(Repository.namespace_id, "ids"), Repository.name == bindparam("name"))
-    sql = str(query.compile(database.engine))
+def test_what_is_among_a_list_is_found_by_an_index(database: Database) -> None:
+    query = select(Repository.id).where(among(Repository.namespace_id, "ids"), among(Repository.name, "names"))
+    sql = str(query.compile(database.engine)).replace("?", "'[]'")
     with database.read() as session:
-        plan = session.execute(text(f"EXPLAIN QUERY PLAN {sql}".replace("?", "'[]'"))).all()
-    assert "SEARCH repository USING" in str(plan)
+        plan = str(session.execute(text(f"EXPLAIN QUERY PLAN {sql}")).all())
+        assert "SEARCH repository USING COVERING INDEX" in plan
+        assert "(namespace_id=? AND name=?)" in plan
+
+
+def test_what_is_not_among_a_list(database: Database) -> None:
+    others = select(Blob.digest).where(among(Blob.digest, "digests", inverted=True))
+    with database.write() as session:
+        insert_new(session, Blob, [blob("one"), blob("two")])
+        assert session.run(others, {"digests": ["one", "nowhere"]}).scalars() == ["two"]
