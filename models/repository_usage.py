@@ -7,7 +7,7 @@ sums of namespaces (`models.quota`), so that nothing else is waited for under th
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, bindparam, exists, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, bindparam, cast, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from models.dialect import insert_new
@@ -93,7 +93,7 @@ _mine = (
     .subquery()
 )
 _ADDED = (
-    select(_mine.c.repository_id, func.sum(Blob.size, type_=BigInteger).label("size"))
+    select(_mine.c.repository_id, cast(func.sum(Blob.size), BigInteger).label("size"))
     .join(Blob, Blob.id == _mine.c.blob_id)
     .group_by(_mine.c.repository_id)
     .order_by(_mine.c.repository_id)
