@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 
 from models import audit
 from models.access import Identity, may
 from models.errors import Forbidden, Invalid, NotFound, TagImmutable
 from models.session import Session
-from models.tables import Manifest, ManifestChild, Repository, Tag
+from models.tables import Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob, Tag
 from models.tags import TagPush, lock_tag, now_ms, put_tag, put_tags
 
 
@@ -86,9 +86,18 @@ def _serve_again(session: Session, manifest: Manifest) -> None:
     level, seen = {manifest.id}, set[int]()
     while level:
         session.execute(update(Manifest).where(Manifest.id.in_(level)).values(deleted_at=None))
+        _show_blobs(session, level)
         seen |= level
         children = select(ManifestChild.child_id).where(ManifestChild.parent_id.in_(level))
         level = set(session.scalars(children)) - seen
+
+
+def _show_blobs(session: Session, manifest_ids: set[int]) -> None:
+    """Let the repository have what the manifests need, all of it, whoever deletes some at this moment."""
+    needed = select(ManifestBlob.repository_id, ManifestBlob.blob_id).where(ManifestBlob.manifest_id.in_(manifest_ids))
+    links = tuple_(RepositoryBlob.repository_id, RepositoryBlob.blob_id).in_(needed)
+    shown = update(RepositoryBlob).where(links).values(hidden=False)
+    session.execute(shown.execution_options(synchronize_session=False))
 
 
 def _shown(unix_ms: int | None) -> str | None:

@@ -123,7 +123,8 @@ def _missing(database: Database, row: Any, parsed: ParsedManifest) -> list[str]:
             RepositoryBlob,
             (RepositoryBlob.blob_id == Blob.id) & (RepositoryBlob.repository_id == ManifestBlob.repository_id),
         )
-        .where(ManifestBlob.manifest_id == row.id)
+        .join(Manifest, Manifest.id == ManifestBlob.manifest_id)
+        .where(ManifestBlob.manifest_id == row.id, ~RepositoryBlob.hidden | Manifest.deleted_at.is_not(None))
     )
     children = (
         select(Manifest.digest)

@@ -163,7 +163,9 @@ _BLOBS_THERE = (
     .where(
         among(RepositoryBlob.repository_id, "repository_ids"),
         among(Blob.digest, "digests"),
+        ~RepositoryBlob.hidden,
     )
+    .with_for_update(read=True, key_share=True, of=RepositoryBlob)  # as the manifests' own rows will
 )
 # Locked against being deleted: children before the index is there to tell that it needs them, and manifests that are
 # pushed again before the tags name them.

@@ -33,7 +33,7 @@ def renew_blob(database: Database, name: RepositoryName, digest: Digest, protect
         .where(Blob.digest == str(digest), Account.name == name.namespace, Repository.name == name.name)
     )
     with database.read() as session:
-        row = session.execute(query.where(RepositoryBlob.linked_at <= stale)).first()
+        row = session.execute(query.where(RepositoryBlob.linked_at <= stale, ~RepositoryBlob.hidden)).first()
     if row is not None:
         with database.write() as session:
             link = (RepositoryBlob.repository_id == row.repository_id, RepositoryBlob.blob_id == row.blob_id)

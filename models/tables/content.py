@@ -65,6 +65,8 @@ class RepositoryBlob(Base):
     blob_id: Mapped[int] = mapped_column(ForeignKey("blob.id"), primary_key=True, index=True)
     linked_at: Mapped[datetime] = mapped_column(default=now)  # or told to a client that pushes: protected from then on
     settled: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Deleted, but needed by manifests that were deleted before it: for nobody to see until one of them is restored.
+    hidden: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Upload(Base):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,19 +17,20 @@ from models.quota_audit import audit_usage, repair_usage
 from models.quota_limits import create_limit, create_quota
 from models.session import Session
 from models.tables import Blob, Manifest, ManifestBlob, Organization, Quota, RepositoryBlob
-from registry.blobs import link_blob
+from models.tag_changes import restore_tag
+from registry.blobs import link_blob, unlink_blob
 from registry.collection.blobs import collect_blobs, collect_links, remove_links
 from registry.collection.manifests import collect_manifests, remove_manifests
 from registry.collection.rounds import unknown
 from registry.collection.run import Run
 from registry.collection.terms import Terms
-from registry.errors import ManifestBlobUnknown
+from registry.errors import BlobInUse, ManifestBlobUnknown
 from registry.fsck import check
 from registry.gc import collect
 from registry.manifest_format import OCI_INDEX, OCI_MANIFEST
 from registry.manifests import parse_pushed, put_manifest, remove_manifest
 from registry.names import Digest
-from registry.repositories import writable
+from registry.repositories import existing, writable
 from registry.uploads import Body, begin_upload, finish, receive
 from tests.factories.pusher import Pusher, age
 
@@ -170,6 +172,61 @@ def test_bytes_that_become_a_blob_while_it_is_asked_who_knows_them_are_known(pus
 
     assert unknown(run(pusher), [upload.path]) == []
     assert pusher.has_blob(str(digest))
+
+
+def test_a_blob_deleted_while_a_push_needs_it_stays(pusher: Pusher) -> None:
+    digest = pusher.image("v1", b"layer")
+    delete_manifest(pusher, digest)
+    with holding(pusher, store(pusher, [b"layer"])):
+        deletion = in_background(lambda: pusher.services.database.apply(partial(unlink, digest=b"layer")))
+        assert waits(pusher, deletion)
+    with pytest.raises(BlobInUse):
+        deletion.result(SOON_S)
+    pusher.pull("v1")
+    sound(pusher)
+
+
+def test_a_push_that_needs_a_blob_while_it_is_deleted_is_told_that_it_is_gone(pusher: Pusher) -> None:
+    delete_manifest(pusher, pusher.image("v1", b"layer"))
+    with holding(pusher, partial(unlink, digest=b"layer")):
+        push = in_background(lambda: pusher.services.database.apply(store(pusher, [b"layer"])))
+        assert waits(pusher, push)
+    with pytest.raises(ManifestBlobUnknown):
+        push.result(SOON_S)
+    sound(pusher)
+
+
+def test_a_tag_restored_while_its_blob_is_deleted_has_it(pusher: Pusher) -> None:
+    digest = pusher.image("v1", b"layer")
+    delete_manifest(pusher, digest)
+
+    def restore(session: Session) -> None:
+        restore_tag(session, existing(session, pusher.name), "v1", digest, actor=pusher.actor)
+
+    with holding(pusher, partial(unlink, digest=b"layer")):
+        restoring = in_background(lambda: pusher.services.database.apply(restore))
+        assert waits(pusher, restoring)
+    restoring.result(SOON_S)
+    pusher.pull("v1")
+    sound(pusher)
+    delete_manifest(pusher, digest)
+    with holding(pusher, restore):
+        deletion = in_background(lambda: pusher.services.database.apply(partial(unlink, digest=b"layer")))
+        assert waits(pusher, deletion)
+    with pytest.raises(BlobInUse):
+        deletion.result(SOON_S)
+    pusher.pull("v1")
+
+
+def delete_manifest(pusher: Pusher, digest: str) -> None:
+    def remove(session: Session) -> None:
+        remove_manifest(session, existing(session, pusher.name), Digest.parse(digest), actor=pusher.actor)
+
+    pusher.services.database.apply(remove)
+
+
+def unlink(session: Session, digest: bytes) -> None:
+    unlink_blob(session, 1, Digest.of(digest))
 
 
 def test_a_manifest_tagged_while_it_is_removed_is_there_afterwards(pusher: Pusher) -> None:
