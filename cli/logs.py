@@ -5,6 +5,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from config.settings import Settings
@@ -27,6 +28,9 @@ def configure_logging(settings: Settings, role: str) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
+    # What no line tells need not be found out for each.
+    logging._srcfile = None  # noqa: SLF001  the way that logging's manual tells
+    logging.logThreads = logging.logMultiprocessing = False
 
 
 def fields(**values: Any) -> dict[str, Any]:
@@ -46,7 +50,7 @@ class TextFormatter(logging.Formatter):
         shown += [f"{name}={_shown(value)}" for name, value in getattr(record, "fields", {}).items()]
         if getattr(record, "request_id", ""):
             shown.append(f"({record.request_id})")  # type: ignore[attr-defined]
-        time = f"{_time(record):%Y-%m-%d %H:%M:%S}.{int(record.msecs):03d}"
+        time = f"{_second(int(record.created))}.{int(record.msecs):03d}"
         line = f"{time} {record.levelname} {self._role}[{record.process}] {' '.join(shown)}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -84,8 +88,15 @@ def _time(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
 
 
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def _one_line(text: str) -> str:
     """What a caller sent must not look like a line of its own, nor steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
