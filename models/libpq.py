@@ -4,6 +4,7 @@ What answers nothing is not sent at once: it leaves with the next statement that
 trip, and an error of it is raised there. The driver may be used in between, once `send_waiting` was called.
 """
 
+import itertools
 import json
 import select
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from models.prepared import Prepared, Rows, Values
 
 TEXT, BINARY = 0, 1
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+_numbers = itertools.count()  # of statements: unique in the process, since a connection may pass to another Libpq
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -76,7 +78,7 @@ class Libpq:
         return not self.serves.autocommit and self._connection.transaction_status == pq.TransactionStatus.IDLE
 
     def _prepare(self, sql: str) -> bytes:
-        name = self._names[sql] = f"run_{len(self._names)}".encode()
+        name = self._names[sql] = f"run_{next(_numbers)}".encode()
         self._checked(self._connection.prepare(name, sql.encode()))
         return name
 
