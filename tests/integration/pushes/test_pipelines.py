@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError, NotSupportedError, OperationalError
 from models.dialect import insert_new, insert_or_leave
 from models.migrate import upgrade
 from models.prepared import among
+from models.reader import Reader
 from models.session import Database
 from models.tables import Account, Blob, LogEntry, Organization, Repository
 from models.tables.base import now
@@ -141,3 +142,11 @@ def test_a_statement_outlives_a_change_of_its_table(database: Database) -> None:
     with pytest.raises(NotSupportedError):
         sizes(database, "one")
     assert sizes(database, "one") == {"one": 1}
+
+
+def test_a_reader_takes_a_connection_that_has_run_statements(database: Database) -> None:
+    assert sizes(database, "one") == {}
+    reader = Reader(database)
+    for query in (select(Blob.id), _SIZES):
+        assert reader.all(reader.prepare(query), digests=["one"]) == []
+    reader.close()
