@@ -1,14 +1,14 @@
 """Blobs that were deleted although deleted manifests need them are hidden.
 
-Revision: 0028
-After: 0027
+Revision: 0030
+After: 0029
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0030"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 
