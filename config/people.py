@@ -31,6 +31,15 @@ class SignInKeys(Group):
     ACTION_LOG_AUDIT_LOGIN_FAILURES: Flag = Field(
         default=False, description="The action log tells of failed attempts to sign in with a browser too."
     )
+    ACTION_LOG_AUDIT_PULL_FAILURES: Flag = Field(
+        default=False, description="The action log tells of refused pulls of people and robots that are known."
+    )
+    ACTION_LOG_AUDIT_PUSH_FAILURES: Flag = Field(
+        default=False, description="The action log tells of refused pushes of manifests."
+    )
+    ACTION_LOG_AUDIT_DELETE_FAILURES: Flag = Field(
+        default=False, description="The action log tells of refused deletions of tags and manifests by container tools."
+    )
     FEATURE_DIRECT_LOGIN: Flag = Field(
         default=True,
         description="People sign in with a browser by a password kept here. When false, only by other services.",

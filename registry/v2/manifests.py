@@ -16,6 +16,7 @@ from registry.protection import renew_manifest
 from registry.repositories import ensure_writable, writable
 from registry.v2.context import authorize, may_push, registry
 from registry.v2.errors import API_VERSION
+from registry.v2.failures import failures_told
 
 BLOCK = 1 << 20
 MOST_DISCARDED = 16 * BLOCK
@@ -24,6 +25,7 @@ blueprint = Blueprint("manifests", __name__)
 
 
 @blueprint.route("/<path:name>/manifests/<reference>", methods=["GET", "HEAD"])
+@failures_told("pull_repo_failed")
 def get_manifest(name: str, reference: str) -> Response:
     """The manifest as it was pushed."""
     repository = RepositoryName.parse(name)
@@ -50,6 +52,7 @@ def get_manifest(name: str, reference: str) -> Response:
 
 
 @blueprint.put("/<path:name>/manifests/<reference>")
+@failures_told("push_repo_failed")
 def put(name: str, reference: str) -> Response:
     """Store a manifest under a tag or its digest. With a digest, `tag` parameters name it as well."""
     repository = RepositoryName.parse(name)
@@ -88,6 +91,7 @@ def put(name: str, reference: str) -> Response:
 
 
 @blueprint.delete("/<path:name>/manifests/<reference>")
+@failures_told("delete_tag_failed")
 def delete(name: str, reference: str) -> Response:
     """End a tag; or, by digest, the manifest and all its tags."""
     repository = RepositoryName.parse(name)
