@@ -80,10 +80,22 @@ class _Token(NamedTuple):
     superuser: bool
     enabled: bool
 
+
+class Use(NamedTuple):
+    """A use of something that somebody signs in with: where its time is kept, and when it was used before."""
+
+    table: type[Account | AppToken | OAuthToken]
+    id: int
+    before: datetime | None
+
     @property
     def is_to_be_noted(self) -> bool:
-        """Whether it is so long since its use was noted that this one is."""
-        return self.last_accessed_at is None or now() - self.last_accessed_at >= USE_NOTED_EVERY
+        """Whether it is so long since one was noted that this one is."""
+        return self.before is None or now() - self.before >= USE_NOTED_EVERY
+
+
+def _use_of(row: _Token) -> Use:
+    return Use(OAuthToken, row.token_id, row.last_accessed_at)
 
 
 @cache
@@ -104,11 +116,11 @@ def identify_token(database: Database, superusers: Superusers, token: str) -> Id
     """The identity behind an OAuth access token that is used now, or a federated robot's token; Unauthenticated."""
     with database.read() as session:
         if is_robot_token(token):
-            return superusers.identify(robot_of_token(session, token))
-        row = _good_token(session, token)
-    identity = _identity_of(superusers, row)
-    if row.is_to_be_noted:
-        _note_use(database, row)
+            identity, use = _robot_and_use(superusers, robot_of_token(session, token))
+        else:
+            row = _good_token(session, token)
+            identity, use = _identity_of(superusers, row), _use_of(row)
+    _note(database, use)
     return identity
 
 
@@ -117,7 +129,7 @@ def identify_noted(session: Session, superusers: Superusers, token: str) -> Iden
     if is_robot_token(token):
         return None
     row = _good_token(session, token)
-    return None if row.is_to_be_noted else _identity_of(superusers, row)
+    return None if _use_of(row).is_to_be_noted else _identity_of(superusers, row)
 
 
 def identify_bearer(session: Session, superusers: Superusers, token: str) -> Identity:
@@ -149,11 +161,17 @@ def _identity_of(superusers: Superusers, row: _Token) -> Identity:
     return superusers.identify(row, scopes, log_detail)
 
 
-def _note_use(database: Database, row: _Token) -> None:
-    """Note when the token was used; of those who do so at the same moment, one writes."""
-    known = OAuthToken.last_accessed_at == row.last_accessed_at
+def _robot_and_use(superusers: Superusers, robot: Robot) -> tuple[Identity, Use]:
+    return superusers.identify(robot), Use(Account, robot.id, robot.last_accessed_at)
+
+
+def _note(database: Database, use: Use) -> None:
+    """Note the use, if the last one noted is long ago; of those who do so at the same moment, one writes."""
+    if not use.is_to_be_noted:
+        return
+    known = use.table.last_accessed_at == use.before
     with database.write() as session:
-        noting = update(OAuthToken).where(OAuthToken.id == row.token_id, known).values(last_accessed_at=now())
+        noting = update(use.table).where(use.table.id == use.id, known).values(last_accessed_at=now())
         session.execute(noting.execution_options(synchronize_session=False))
 
 
@@ -178,7 +196,10 @@ def identify_basic(
         special = _robot_named(username)
     if special is not None:
         with database.read() as session:
-            return special(session, superusers, password)
+            identity, use = special(session, superusers, password)
+        if use is not None:
+            _note(database, use)
+        return identity
     if looks_like_client_key(password):
         with database.read() as session:
             user = find_person(session, username)
@@ -232,44 +253,45 @@ def check_confirmed(user: User) -> User:
     return user
 
 
-def _by_app_token(session: Session, superusers: Superusers, token: str) -> Identity:
+def _by_app_token(session: Session, superusers: Superusers, token: str) -> tuple[Identity, Use]:
     row = session.scalar(select(AppToken).where(AppToken.token_hash.in_(session.vault.fingerprints(token))))
     if row is None or (row.expires_at is not None and row.expires_at <= now()) or not row.account.enabled:
         raise Unauthenticated("Invalid or expired application token")
     log_detail = (("app_specific_token", row.uuid), ("app_specific_token_title", row.title))
-    return superusers.identify(row.account, None, log_detail)
+    return superusers.identify(row.account, None, log_detail), Use(AppToken, row.id, row.last_accessed_at)
 
 
-def _by_repository_token(session: Session, superusers: Superusers, token: str) -> Identity:
+def _by_repository_token(session: Session, superusers: Superusers, token: str) -> tuple[Identity, None]:
     row = session.scalar(
         select(RepositoryToken).where(RepositoryToken.token_hash.in_(session.vault.fingerprints(token)))
     )
     if row is None or (row.expires_at is not None and row.expires_at <= now()):
         raise Unauthenticated("Invalid or expired repository token")
-    return Identity(
+    identity = Identity(
         kind="repository_token",
         name="$token",
         repository_id=row.repository_id,
         repository_role=row.role,
         log_detail=(("token", row.friendly_name),),
     )
+    return identity, None
 
 
 def _robot_named(name: str) -> "Special":
-    def check(session: Session, superusers: Superusers, token: str) -> Identity:
+    def check(session: Session, superusers: Superusers, token: str) -> tuple[Identity, Use]:
         if is_robot_token(token) and (federated := robot_of_token(session, token)).name == name:
-            return superusers.identify(federated)
+            return _robot_and_use(superusers, federated)
         robot = session.scalar(select(Robot).where(Robot.name == name))
         known = session.vault.decrypt(robot.encrypted_token) if robot and robot.encrypted_token else ""
         same = hmac.compare_digest(known.encode(), token.encode())
         if robot is None or not known or not same or not robot.enabled or not robot.owner.enabled:
             raise Unauthenticated(f"Could not find robot with username: {name} and supplied password.")
-        return superusers.identify(robot)
+        return _robot_and_use(superusers, robot)
 
     return check
 
 
-Special = Callable[[Session, Superusers, str], Identity]
+Special = Callable[[Session, Superusers, str], tuple[Identity, Use | None]]
 _SPECIAL: dict[str, Special] = {
     "$app": _by_app_token,
     "$token": _by_repository_token,
