@@ -148,6 +148,16 @@ def _plan(told: Mapping[str, Any]) -> Mapping[str, Any]:
     return told
 
 
+_STORE_FOLDER = re.compile(r"(?!(?:blobs|exports|logs|uploads)(?:/|$))[A-Za-z0-9_-]{1,60}(?:/[A-Za-z0-9_-]{1,60}){0,5}")
+
+
+def _store_folder(value: str) -> str:
+    folder = value.strip("/")
+    if not _STORE_FOLDER.fullmatch(folder):
+        raise ValueError("not a folder of its own")
+    return folder
+
+
 Flag = Annotated[bool, Kind("true or false", "true or false")]
 Text = Annotated[str, Field(min_length=1, max_length=255), Kind("text", "text of 1 to 255 characters")]
 Names = Annotated[Sequence[Text], Kind("list of names", "a list of names", "a name of 1 to 255 characters")]
@@ -167,6 +177,11 @@ Durations = Annotated[
     Sequence[Duration], Kind("list of durations", "a list of times such as [1d, 2w]", _DURATION.expected)
 ]
 Folder = Annotated[Path, BeforeValidator(_folder), Kind("folder", "the path of a folder")]
+StoreFolder = Annotated[
+    str,
+    AfterValidator(_store_folder),
+    Kind("folder in storage", "letters, digits, - and _, with / between folders; not blobs, exports, logs or uploads"),
+]
 Host = Annotated[str, AfterValidator(_host), Kind("host", "an address or host name, without scheme and port")]
 Netloc = Annotated[
     str,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.action_log import LogKeys
 from config.building import BuildKeys
 from config.group import Group
 from config.kinds import (
@@ -295,20 +296,6 @@ class RepositoryKeys(Group):
     )
     MAXIMUM_LAYER_SIZE: Size = Field(default=parse_size("1T"), description="Largest blob that can be pushed.")
     MAXIMUM_MANIFEST_SIZE: Size = Field(default=parse_size("4M"), description="Largest manifest that can be pushed.")
-
-
-class LogKeys(Group):
-    title = "Action log"
-
-    FEATURE_LOG_EXPORT: Flag = Field(
-        default=True, description="Administrators may have the action log written to a file that they fetch."
-    )
-    EXPORT_ACTION_LOGS_SECONDS: Seconds = Field(
-        default=3600, description="How long an exported log can be fetched, in seconds; then its file goes."
-    )
-    EXPORT_ACTION_LOGS_MAXIMUM_SECONDS: Seconds = Field(
-        default=7200, description="Longest time that an export may take, in seconds."
-    )
 
 
 GROUPS: tuple[type[Group], ...] = (

@@ -13,13 +13,13 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+from config.action_log import LogKeys
 from config.building import BuildKeys
 from config.mail import MailKeys
 from config.people import LOGIN_CONFIG, AccountKeys, LoginService, LoginServiceKey, SignInKeys
 from config.schema import (
     AccessKeys,
     DatabaseKeys,
-    LogKeys,
     RedisKeys,
     RedisServer,
     RepositoryKeys,
@@ -82,6 +82,9 @@ class Settings(
 
     def _conflicts(self) -> Iterator[Conflict]:
         known = list(self.DISTRIBUTED_STORAGE_CONFIG)
+        if self.ACTION_LOG_ARCHIVE_LOCATION not in (None, *known):
+            message = f"expected a location of DISTRIBUTED_STORAGE_CONFIG ({', '.join(known)})"
+            yield Conflict("ACTION_LOG_ARCHIVE_LOCATION", "DISTRIBUTED_STORAGE_CONFIG", message)
         for name in self.DISTRIBUTED_STORAGE_PREFERENCE:
             if name not in known:
                 message = f"expected locations of DISTRIBUTED_STORAGE_CONFIG ({', '.join(known)}), got {name!r}"
@@ -192,6 +195,11 @@ class Settings(
         host = (email or "").rpartition("@")[2].lower()
         domains = map(str.lower, self.BLACKLISTED_EMAIL_DOMAINS if self.FEATURE_BLACKLISTED_EMAILS else ())
         return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+    @property
+    def log_rotation_threshold(self) -> timedelta:
+        """How old an entry of the action log is when it is moved to storage."""
+        return parse_duration(self.ACTION_LOG_ROTATION_THRESHOLD)
 
     @property
     def fresh_login_timeout(self) -> timedelta:

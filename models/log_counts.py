@@ -77,6 +77,11 @@ def totals(session: Session, repository_ids: Collection[int], *, first: date) ->
     return dict(found)
 
 
+def counted_until(session: Session) -> datetime:
+    """Until when entries are counted."""
+    return _EPOCH + (session.scalar(_position()) or 0) * _MICROSECOND
+
+
 def count_rested(database: Database, stop: Callable[[], bool] = lambda: False) -> None:
     """Count what has come to rest since the last time. Two at once wait for each other."""
     while not stop() and database.apply(_count_slice):
