@@ -7,7 +7,7 @@ from models import audit
 from models.access import Identity, find_account, is_robot_of_others
 from models.errors import Invalid, NotFound
 from models.session import Session
-from models.tables import Account, Permission, Repository, Robot, Team, TeamMember, User
+from models.tables import Account, Permission, Repository, Team, TeamMember
 from models.tables.repositories import RepositoryRole
 
 
@@ -57,21 +57,16 @@ def _of_teams(repository: Repository) -> Select[Permission]:
     )
 
 
-def _find_user_or_robot(session: Session, name: str) -> Account | None:
-    account = find_account(session, name)
-    return account if isinstance(account, (User, Robot)) else None
-
-
 def put_user_permission(
     session: Session, repository: Repository, name: str, role: RepositoryRole, *, actor: Identity
 ) -> Permission:
     """Let a user or robot do what `role` allows, no more and no less. Invalid: it cannot be that one.
 
-    Quay operation changeUserPermissions.
+    An organization may be named, too, as in Quay; it lets nobody do anything. Quay operation changeUserPermissions.
     """
     if is_robot_of_others(name, repository.namespace):
         raise Invalid(f"Cannot add robot {name} under namespace {repository.namespace.name}")
-    account = _find_user_or_robot(session, name)
+    account = find_account(session, name)
     if account is None:
         raise Invalid(f"Invalid username: {name}")
     if account.id == repository.namespace_id:
@@ -126,7 +121,7 @@ def list_transitive_roles(session: Session, repository: Repository, name: str) -
 
     Quay operation getUserTransitivePermission.
     """
-    account = None if is_robot_of_others(name, repository.namespace) else _find_user_or_robot(session, name)
+    account = None if is_robot_of_others(name, repository.namespace) else find_account(session, name)
     if account is None:
         raise NotFound("Not Found")
     teams = select(TeamMember.team_id).where(TeamMember.account_id == account.id)

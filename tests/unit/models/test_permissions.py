@@ -91,12 +91,15 @@ def test_permissions_have_to_make_sense(session: Session, callers: dict[str, Ide
             put_team_permission(session, repository, name, "read", actor=owner)
 
 
-def test_an_organization_is_no_user(session: Session, callers: dict[str, Identity], app: Repository) -> None:
-    own = make_repository(session, "owner/own", actor=callers["owner"])
-    with pytest.raises(Invalid, match="Invalid username: acme"):
-        put_user_permission(session, own, "acme", "read", actor=callers["owner"])
-    with pytest.raises(NotFound):
-        list_transitive_roles(session, own, "acme")
+def test_an_organization_may_be_named_as_a_user_and_lets_nobody_in(
+    session: Session, callers: dict[str, Identity], app: Repository
+) -> None:
+    own = make_repository(session, "stranger/own", actor=callers["stranger"])
+    put_user_permission(session, own, "acme", "read", actor=callers["stranger"])
+    assert list_transitive_roles(session, own, "acme") == ["read"]
+    for name in ("member", "creator", "owner"):
+        assert list_transitive_roles(session, own, name) == []
+        assert not may(session, callers[name], own, "read")
 
 
 @pytest.mark.parametrize(("scopes", "seen"), [(None, 1), ("repo:read", 1), ("super:user", 0)])
