@@ -66,6 +66,7 @@ class Operation:
     for_pages: bool
     waits: bool
     hot: bool
+    produces: str | None
 
     def expects(self, url: str) -> set[str]:
         """The parameters that the method must declare when served at `url`."""
@@ -86,6 +87,7 @@ def operation(
     for_pages: bool = False,
     waits: bool = False,
     hot: bool = False,
+    produces: str | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declare the method's public name (Quay's operationId) and who may call it.
 
@@ -93,6 +95,7 @@ def operation(
     X-Requested-With. `waits`: the method waits for something else than the database, a password's hash or another
     server: it is called outside of any transaction and has no `session`; its target was loaded in one that has ended.
     `hot`: a read that is asked for so much that `api.hot` answers it; what it needs it gets by `Session.ask` alone.
+    `produces`: the media type of a method that makes its Response itself, whose body is read after the transaction.
     """
 
     def declare(method: Callable[..., Any]) -> Operation:
@@ -100,10 +103,12 @@ def operation(
         view = hints["return"]
         if get_origin(view) is Answer:
             (view,) = get_args(view)
-        view = None if view is type(None) else view
+        view = None if view in (type(None), Response) else view
         body, optional = _without_none(hints.get("body"))
-        code = status or (204 if view is None else 200)
-        return Operation(name, allow, method, body, optional, hints.get("query"), view, code, for_pages, waits, hot)
+        nothing = view is None and hints["return"] is not Response
+        code = status or (204 if nothing else 200)
+        query = hints.get("query")
+        return Operation(name, allow, method, body, optional, query, view, code, for_pages, waits, hot, produces)
 
     return declare
 
@@ -234,6 +239,8 @@ def _carry_out(op: Operation, resource: Resource, args: dict[str, Any], data: by
     if op.query:
         args["query"] = parse_query(op.query, request.args.to_dict())
     answer = op.method(resource, **args)
+    if isinstance(answer, Response):
+        return answer
     headers: Mapping[str, str] = {}
     if isinstance(answer, Answer):
         answer, headers = answer.view, answer.headers

@@ -153,6 +153,8 @@ def _operation(op: Operation, tag: str, definitions: Schema) -> Schema:
         described["security"].append({})  # for what is public, nothing is needed
     if description:
         described["description"] = description
+    if op.produces:
+        described["produces"] = [op.produces]
     if op.allow.scope:
         described["x-required-scope"] = op.allow.scope
     return described | {"x-allowed": inspect.getdoc(op.allow.check)}

@@ -1,13 +1,14 @@
 """One attempt at a build, phase by phase: fetch the source, pull base images, build, push."""
 
 import errno
+import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildworker import checkout, git, scratch
+from buildworker import attachment, checkout, git, provenance, scratch
 from buildworker.archive import Limits, unpack
 from buildworker.builder import Credentials, Engine, EngineInfo, Options, PullFailed, PushFailed, Registries
 from buildworker.dockerfile import Source, base_images, locate, step_count, uses_mounts
@@ -19,14 +20,16 @@ from buildworker.lookout import Lookout
 from buildworker.outbound import Outbound
 from buildworker.output import Line, clean
 from buildworker.progress import Progress
+from buildworker.provenance import Inputs
 from buildworker.registries import registry_of, usable
 from buildworker.runtime import Runtime
 from buildworker.watch import Cancelled
 from models import jobs
 from models.build_options import check_feature
-from models.build_orders import GitOrder, Login, Order, record_commit
+from models.build_orders import GitOrder, Login, Order, record_commit, record_inputs
 from models.errors import DomainError, Invalid, Upstream
 from models.jobs import Lease
+from models.tables.base import now
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,10 @@ _TREE = "tree"
 
 @dataclass(frozen=True)
 class Work:
-    """An order and what there is to carry it out. `folder` is empty and the attempt's own."""
+    """An order and what there is to carry it out. `folder` is empty and the attempt's own.
+
+    `attach` puts a document beside an image, as `attachment.attach` does.
+    """
 
     runtime: Runtime
     lease: Lease
@@ -49,6 +55,7 @@ class Work:
     lookout: Lookout
     engine: Engine
     folder: Path
+    attach: Callable[..., str] = attachment.attach
 
 
 class Attempt:
@@ -56,12 +63,14 @@ class Attempt:
 
     def __init__(self, work: Work) -> None:
         self.image_digest: str | None = None
+        self.inputs = Inputs()
         self._work = work
         self._order = work.order
         self._log = work.log
         self._ended = work.lookout.ended
         self._engine = work.engine
         self._settings = work.runtime.settings
+        self._begun = now()
         self._deadline = time.monotonic() + self._settings.BUILD_MAX_SECONDS
         self._logins: Registries = {}
 
@@ -73,11 +82,12 @@ class Attempt:
         source = self._fetch()
         self._enter("pulling")
         self._pull(source)
+        self._record()
         self._enter("building")
         image = self._build(source)
         try:
             self._enter("pushing")
-            self._push(image)
+            self._attest(self._push(image))
         finally:
             self._forget(image)
 
@@ -99,7 +109,9 @@ class Attempt:
             self._log.output(f"Attempt {self._work.lease.attempt} of {self._work.lease.max_attempts}.")
         if not self._order.writable:
             raise Invalid(f"The repository {self._order.repository} is read-only.")
-        self._check_platform(self._engine.ping())
+        engine = self._engine.ping()
+        self.inputs.engine = {"kind": self._engine.kind, "version": engine.version, "platform": engine.platform}
+        self._check_platform(engine)
         self._engine.remove_by_label(LABEL, self._work.lease.uuid)
 
     def _check_platform(self, engine: EngineInfo) -> None:
@@ -120,6 +132,17 @@ class Attempt:
             check_feature(self._engine.kind, "mounts", "The Dockerfile has RUN --mount")
         if self._order.options.secrets:
             check_feature(self._engine.kind, "secrets", "secrets")
+        order = self._order
+        self.inputs.dockerfile = provenance.dockerfile(order.dockerfile_path, source.dockerfile.read_bytes())
+        self.inputs.parameters = {
+            "dockerfile_path": order.dockerfile_path,
+            "context": order.context,
+            "docker_tags": list(order.tags),
+            "build_args": dict(order.options.args),
+            "labels": dict(order.options.labels),
+            "target": order.options.target,
+            "platform": order.options.platform,
+        }
         return source
 
     def _unpack_archive(self, url: str, tree: Path) -> None:
@@ -139,6 +162,7 @@ class Attempt:
                 raise
             raise SourceFailed(exc.detail) from exc
         self._log.output(f"Archive: {got.size} bytes, sha256:{got.sha256}")
+        self.inputs.source = provenance.archive(url, got.sha256)
         limits = Limits(self._settings.BUILD_MAX_UNPACKED_BYTES, self._settings.BUILD_MAX_ARCHIVE_ENTRIES, self._left())
         unpack(archive, tree, limits, cancelled=self._ended)
         archive.unlink()
@@ -155,6 +179,7 @@ class Attempt:
             raise SourceFailed(exc.detail) from exc
         told_by = f"{commit.author}: {commit.message.partition(chr(10))[0]}"
         self._log.output(f"Commit: {commit.sha} by {clean(told_by)}")
+        self.inputs.source = provenance.commit(order.url, commit.sha)
         told = {
             "commit": commit.sha,
             "commit_info": {"message": commit.message, "date": commit.date, "short_sha": commit.sha[:7]},
@@ -168,23 +193,35 @@ class Attempt:
     def _pull(self, source: Source) -> None:
         self._logins = usable(self._outbound(), self._order.logins, self._log.output)
         options = self._order.options
-        # What an engine fetches by itself is its own platform's.
-        images = [] if options.platform else base_images(source.text, options.args, options.target)
+        images = base_images(source.text, options.args, options.target)
+        if options.platform:  # what an engine fetches by itself is its own platform's
+            self.inputs.bases = [provenance.base(image, None) for image in images]
+            images = []
         self._log.progress(
             total_commands=step_count(source.text), current_command=0, pull_completion=0.0, push_completion=0.0
         )
         for number, image in enumerate(images):
             self._log.output(f"Pulling {image}")
-            self._pull_image(image, self._share("pull_completion", number, len(images)))
+            digest = self._pull_image(image, self._share("pull_completion", number, len(images)))
+            self.inputs.bases.append(provenance.base(image, digest))
         self._log.progress(pull_completion=1.0)
 
-    def _pull_image(self, image: str, on_event: Callable[[Progress], None]) -> None:
+    def _pull_image(self, image: str, tell: Callable[[Progress], None]) -> str | None:
+        """Pull it; the digest of its manifest, if the engine tells."""
         registry = registry_of(image)
         auth = self._registries().get(registry)
+        digest: str | None = None
+
+        def on_event(progress: Progress) -> None:
+            nonlocal digest
+            digest = progress.digest
+            tell(progress)
+
         try:
             self._engine.pull(image, auth=auth, on_event=on_event, cancelled=self._ended, timeout_s=self._left())
         except PullFailed as exc:
             raise PullFailed(f"{exc.detail} ({self._hint(registry)})") from exc
+        return digest
 
     def _hint(self, registry: str) -> str:
         """What may help who could not pull an image from there."""
@@ -219,15 +256,17 @@ class Attempt:
             scope=self._order.scope if wanted.cache else None,
         )
 
-    def _push(self, image: str) -> None:
+    def _push(self, image: str) -> str:
+        """Push every tag; the digest."""
         repository = f"{self._settings.BUILD_REGISTRY_HOSTNAME}/{self._order.repository}"
-        tags = self._order.tags
+        tags, digest = self._order.tags, ""
         for number, tag in enumerate(tags):
             self._log.output(f"Pushing {self._order.repository}:{tag}")
             on_event = self._share("push_completion", number, len(tags))
-            self.image_digest = self._push_tag(image, repository, tag, on_event)
+            digest = self.image_digest = self._push_tag(image, repository, tag, on_event)
         self._log.progress(push_completion=1.0)
-        self._log.output(f"Digest: {self.image_digest}")
+        self._log.output(f"Digest: {digest}")
+        return digest
 
     def _push_tag(self, image: str, repository: str, tag: str, on_event: Callable[[Progress], None]) -> str:
         for tried in range(1, PUSH_TRIES + 1):
@@ -247,6 +286,39 @@ class Attempt:
                 self._log.output(f"{exc.detail}; trying again in {PUSH_PAUSE_S:g} s")
                 time.sleep(PUSH_PAUSE_S)
         raise AssertionError("the last try returns or raises")
+
+    def _record(self, **more: str) -> None:
+        """Keep with the build what it is made of."""
+        with self._work.runtime.database.write() as session:
+            record_inputs(session, self._order.uuid, {**self.inputs.view(), **more})
+
+    def _attest(self, digest: str) -> None:
+        """Attach to the image what it is made of. One whose registry does not take that is an image all the same."""
+        settings, order = self._settings, self._order
+        run = provenance.Run(
+            image=f"{settings.SERVER_HOSTNAME}/{order.repository}",
+            digest=digest,
+            builder=settings.url,
+            invocation=f"{settings.url}/api/v1/repository/{order.repository}/build/{order.uuid}",
+            started=self._begun,
+            finished=now(),
+        )
+        try:
+            attached = self._work.attach(
+                settings.BUILD_REGISTRY_HOSTNAME,
+                order.repository,
+                digest,
+                json.dumps(provenance.statement(self.inputs, run)).encode(),
+                annotations={"in-toto.io/predicate-type": provenance.PREDICATE_TYPE},
+                credentials=_credentials(order.own),
+                https=settings.PREFERRED_URL_SCHEME == "https",
+            )
+        except DomainError as exc:
+            self._log.output(f"The image has no provenance attached: {exc.detail}")
+            log.warning("the provenance of build %s was not attached: %s", order.uuid, exc.detail)
+            return
+        self._log.output(f"Provenance: {attached}")
+        self._record(provenance=attached)
 
     def _forget(self, image: str) -> None:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 from sqlalchemy.exc import OperationalError
 
-from buildworker import scratch
+from buildworker import attachment, scratch
 from buildworker.attempt import LABEL, Attempt, Work
 from buildworker.builder import Engine
 from buildworker.engines.choice import engine_for
@@ -70,10 +70,18 @@ class Outcome:
         return self.failure.error if self.failure else None
 
 
-def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = None) -> None:
+def run(
+    runtime: Runtime,
+    lease: Lease,
+    stop: Stop,
+    *,
+    engine: Engine | None = None,
+    attach: Callable[..., str] = attachment.attach,
+) -> None:
     """Carry out one attempt at a build, and see to it that what comes of it is recorded.
 
-    `stop` set: give the build back, without counting the attempt. `engine`: in place of the configured one.
+    `stop` set: give the build back, without counting the attempt. `engine`, `attach`: in place of the configured
+    one, and of what attaches documents to images.
     """
     lifetime = timedelta(seconds=runtime.settings.BUILD_MAX_SECONDS) + _TOKEN_SPARE
     with runtime.database.write() as session:
@@ -91,7 +99,7 @@ def run(runtime: Runtime, lease: Lease, stop: Stop, *, engine: Engine | None = N
     name = scratch.name_for(lease.uuid, lease.owner)
     with scratch.folder(runtime.scratch, name) as folder, Lookout(runtime, lease, stop) as lookout:
         engine = engine or engine_for(runtime.settings)
-        work = Work(runtime, lease, order, _open_log(runtime, order, folder), lookout, engine, folder)
+        work = Work(runtime, lease, order, _open_log(runtime, order, folder), lookout, engine, folder, attach)
         attempt = Attempt(work)
         outcome = _carried_out(attempt, work)
         if outcome.error:

@@ -1,5 +1,6 @@
 """How far a pull or push has come, from the engine's many small messages."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _STAGES = {
     "Layer already exists": (1.0, 1.0),
 }
 _MOUNTED = "Mounted from"
+_DIGEST = re.compile(r"Digest: ([a-z0-9]+:[0-9a-f]{32,})")
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Progress:
-    """`fraction` goes from 0 to 1 and never back; `layers` by the short id that the engine shows."""
+    """`fraction` goes from 0 to 1 and never back; `layers` by the short id that the engine shows.
+
+    `digest` is the manifest's, once the engine has told it.
+    """
 
     phase: Phase
     fraction: float
     layers: Mapping[str, Layer]
+    digest: str | None = None
 
 
 class Transfer:
@@ -56,9 +62,12 @@ class Transfer:
         self._layers: dict[str, Layer] = {}
         self._fraction = 0.0
         self._next = 0.0
+        self._digest: str | None = None
 
     def feed(self, message: Mapping[str, Any]) -> None:
         name, status = message.get("id"), message.get("status", "")
+        if told := _DIGEST.fullmatch(status):
+            self._digest = told[1]
         known = (
             status in _STAGES or status.startswith(_MOUNTED) or status in ("Pulling fs layer", "Preparing", "Waiting")
         )
@@ -75,4 +84,4 @@ class Transfer:
     def _tell(self, fraction: float) -> None:
         self._next = time.monotonic() + self._every_s
         self._fraction = max(self._fraction, fraction)
-        self._on_event(Progress(self._phase, self._fraction, dict(self._layers)))
+        self._on_event(Progress(self._phase, self._fraction, dict(self._layers), self._digest))

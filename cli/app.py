@@ -23,6 +23,7 @@ from registry.services import open_services
 from registry.v2.errors import answer_http
 from web import (
     applications,
+    build_logs,
     exports,
     external_logins,
     federation,
@@ -40,6 +41,7 @@ from web import (
 
 _PAGES = (
     applications,
+    build_logs,
     exports,
     health,
     invitations,

@@ -138,6 +138,11 @@ def forget_secrets(session: Session, uuid: str) -> None:
     session.execute(update(Build).where(Build.uuid == uuid).values(encrypted_secrets=None))
 
 
+def record_inputs(session: Session, uuid: str, inputs: dict[str, Any]) -> None:
+    """Keep what the image is made of."""
+    session.execute(update(Build).where(Build.uuid == uuid).values(inputs=inputs))
+
+
 def withdraw_token(session: Session, uuid: str) -> None:
     """Remove the token that a build pushed with; there may be none."""
     owner = select(Build.repository_id).where(Build.uuid == uuid)

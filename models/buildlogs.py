@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO, cast
 
 from redis import Redis
@@ -27,6 +27,7 @@ MOST_ENTRIES = 20_000
 MOST_BYTES = 16 * 1024 * 1024
 """The same, of their JSON."""
 _PAGE = 1000
+_AWAY = "The build's log cannot be read now, because Redis does not answer; try again soon"
 
 
 def logs_key(uuid: str) -> str:
@@ -57,6 +58,30 @@ def read_logs(
         return job.log_lines, _parse(islice(lines, start, None))
 
 
+def log_lines(redis: Redis, job: Job, *, open_archive: Callable[[str], BinaryIO]) -> Iterator[bytes]:
+    """Every entry there is now, as JSON, read while it is asked for.
+
+    What there is to be read from is opened at once: what `open_archive` raises, or Upstream if Redis does not answer.
+    """
+    if job.logs_path is None:
+        return iter(_first_live(redis, job.uuid))
+    return archived_lines(open_archive(job.logs_path))
+
+
+def archived_lines(packed: BinaryIO, start: int = 0) -> Iterator[bytes]:
+    """The entries of an archived log, as JSON, from the one numbered `start` on."""
+    with closing(packed), gzip.open(packed) as lines:
+        yield from islice((line.rstrip(b"\n") for line in lines), start, None)
+
+
+def as_text(entry: Entry) -> str:
+    """An entry as a line of a text file."""
+    message = str(entry.get("message", ""))
+    if entry.get("type") == "phase":
+        return f"[{(entry.get('data') or {}).get('datetime', '')}] {message}"
+    return f"error: {message}" if entry.get("type") == "error" else message
+
+
 def read_status(redis: Redis, uuids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The progress of the builds that tell any; none if Redis does not answer: it is not all there is to tell."""
     if not uuids:
@@ -74,8 +99,17 @@ def _read_live(redis: Redis, job: Job, start: int) -> tuple[int, list[Entry]]:
         total = redis.llen(logs_key(job.uuid))
         entries = _parse(_live_lines(redis, job.uuid, start))
     except RedisError as exc:
-        raise Upstream("The build's log cannot be read now, because Redis does not answer; try again soon") from exc
+        raise Upstream(_AWAY) from exc
     return max(total, start + len(entries)) if entries else total, entries
+
+
+def _first_live(redis: Redis, uuid: str) -> Iterator[bytes]:
+    lines = _live_lines(redis, uuid, 0)
+    try:
+        first = next(lines, None)
+    except RedisError as exc:
+        raise Upstream(_AWAY) from exc
+    return iter(()) if first is None else chain((first,), lines)
 
 
 def _live_lines(redis: Redis, uuid: str, start: int) -> Iterator[bytes]:

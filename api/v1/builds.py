@@ -106,7 +106,8 @@ class ReadersBuildView(View):
 class BuildView(ReadersBuildView):
     """Only who may write to the repository sees where the source comes from: the URL may be secret.
 
-    And what the build was told; of secrets nothing.
+    And what the build was told; of secrets nothing. `inputs`: what the image is made of, with the digests; `provenance`
+    is that of the statement attached to the image.
     """
 
     archive_url: str | None
@@ -114,6 +115,7 @@ class BuildView(ReadersBuildView):
     labels: dict[str, Any]
     target: str | None
     platform: str | None
+    inputs: dict[str, Any] | None
 
 
 class BuildsView(View):
@@ -161,6 +163,13 @@ class BuildsResource(Resource):
             return builds.get_build(self.session, repository, uuid)
         except NotFound as exc:
             raise Invalid(f"Unable to locate a build by id: {uuid}") from exc
+
+    def readable(self, repository: Repository, uuid: str) -> Build:
+        """The build, for a caller who may read its log."""
+        readers = self.settings.FEATURE_READER_BUILD_LOGS
+        if not readers and not may(self.session, self.caller, repository, "write"):
+            raise self.caller.refuse()
+        return self.find(repository, uuid)
 
     def logs_of(self, build: Build, start: int, archived_at: str) -> ArchivedLogsView | LogsView:
         """The build's log from an entry on. `archived_at`: the path where this caller reads it again."""
@@ -235,10 +244,7 @@ class RepositoryBuildLogs(BuildsResource):
 
         While the build runs, ask again with `start` set to the number of entries already read.
         """
-        readers = self.settings.FEATURE_READER_BUILD_LOGS
-        if not readers and not may(self.session, self.caller, repository, "write"):
-            raise self.caller.refuse()
-        build = self.find(repository, build_uuid)
+        build = self.readable(repository, build_uuid)
         return self.logs_of(build, query.start, f"{build_path(build)}/logs")
 
 
@@ -288,4 +294,5 @@ def _view(
         labels=dict(told.labels),
         target=told.target,
         platform=told.platform,
+        inputs=build.inputs,
     )

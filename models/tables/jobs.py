@@ -94,6 +94,7 @@ class Build(Base):
     trigger_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
     status: Mapped[dict[str, Any]] = mapped_column(default=dict)
     image_digest: Mapped[str | None] = mapped_column(String(140))
+    inputs: Mapped[dict[str, Any] | None]
 
     job: Mapped[Job] = relationship()
     repository: Mapped[Repository] = relationship()

@@ -1,6 +1,7 @@
 """`python -m tests.bench`: start the registries, let them do the same work in turns, print medians and ratios.
 
-`python -m tests.bench seed URI` and `python -m tests.bench scale` are about the REST API of a large installation.
+`python -m tests.bench seed URI` and `python -m tests.bench scale` are about the REST API of a large installation,
+`python -m tests.bench logs` about those who follow builds, `python -m tests.bench builds` about what these take.
 """
 
 import argparse
@@ -10,14 +11,19 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.bench import scale, seed
+from tests.bench import builds, logs, scale, seed
 from tests.bench.client import Client
 from tests.bench.peers import running_peers
 from tests.bench.reports import REPORTS
 from tests.bench.work import Contestant, Size, write_layer
 from tests.services.base_image import cache_folder
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"scale": scale.main, "seed": seed.main}
+COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
+    "builds": builds.main,
+    "logs": logs.main,
+    "scale": scale.main,
+    "seed": seed.main,
+}
 Figures = Mapping[str, Mapping[str, Sequence[float]]]
 _FULL = Size(layer=512 << 20, batch=300, seconds=4)
 _QUICK = Size(layer=64 << 20, batch=100, seconds=1)

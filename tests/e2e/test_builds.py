@@ -1,5 +1,6 @@
 """A source archive becomes an image: asked for by REST, built by the engine, pulled and run with docker."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -104,8 +105,34 @@ def test_several_stages_and_arguments_are_built(
 
     build = alice.rest.build(repository, archives.source(stages), pull_robot=works.robot)
 
-    build.wait("complete")
+    _, *events, end = build.events()
+    assert (end["event"], json.loads(end["data"])["phase"]) == ("end", "complete"), build.text()
+    assert [json.loads(event["data"]) for event in events] == build.logs()
     assert len(alice.registry.get_manifest(repository, "latest")["layers"]) == 1
+    _check_provenance(alice, repository, build, works.base)
+
+
+def _check_provenance(alice: Person, repository: str, build: Build, base: str) -> None:
+    """What is attached to the image tells what it was made of, and names this very image; it has no tag."""
+    shown = build.status()
+    (listed,) = (
+        alice.registry.call("GET", repository, f"referrers/{shown['image_digest']}").expect(200).json["manifests"]
+    )
+    assert (listed["artifactType"], listed["digest"]) == (
+        "application/vnd.in-toto+json",
+        shown["inputs"]["provenance"],
+    ), build.text()
+    attached = alice.registry.get_manifest(repository, listed["digest"])
+    assert attached["subject"]["digest"] == shown["image_digest"]
+    (layer,) = attached["layers"]
+    statement = json.loads(alice.registry.get_blob(repository, layer["digest"]))
+    assert statement["subject"][0]["digest"]["sha256"] == shown["image_digest"].partition(":")[2]
+    named = {each["uri"]: each["digest"] for each in statement["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    name, _, tag = base.partition("/")[2].rpartition(":")
+    of_base = alice.registry.call("HEAD", name, f"manifests/{tag}").expect(200).headers["Docker-Content-Digest"]
+    assert named[f"docker://{base}"] == {"sha256": of_base.partition(":")[2]}
+    assert statement["predicate"]["runDetails"]["metadata"]["invocationId"].endswith(build.uuid)
+    assert [tag["name"] for tag in alice.rest.get(f"/repository/{repository}/tag/")["tags"]] == ["latest"]
 
 
 def test_builds_are_listed_and_their_logs_stay(archives: ArchiveServer, alice: Person, repository: str) -> None:

@@ -1,14 +1,20 @@
 """A git push becomes an image: by the repository's own hook, over ssh with the trigger's key."""
 
-from collections.abc import Iterator
+import base64
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from tests.e2e.clients.http import call
 from tests.e2e.clients.people import Person
 from tests.e2e.clients.rest import Build
+from tests.factories.triggers import BITBUCKET, GITEA, GITHUB, GITLAB, PAYLOAD, SHA
 from tests.services.git import Repository, SshServer, git_ssh
+from tests.services.receiver import Receiver
 
 # What people put into hooks/post-receive of a bare repository.
 _HOOK = """#!/bin/sh
@@ -17,6 +23,14 @@ while read old new ref; do
     -d "{{\\"commit\\": \\"$new\\", \\"ref\\": \\"$ref\\", \\"default_branch\\": \\"main\\"}}" || exit 1
 done
 """
+
+FORGES: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
+    "custom": ({}, PAYLOAD),
+    "github": ({"X-GitHub-Event": "push"}, GITHUB),
+    "gitea": ({"X-Gitea-Event": "push"}, GITEA),
+    "gitlab": ({"X-Gitlab-Event": "Push Hook"}, GITLAB),
+    "bitbucket": ({"X-Event-Key": "repo:push"}, BITBUCKET),
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +85,45 @@ def test_a_commit_is_built_by_hand_and_a_wrong_key_told(
     refused = Build(alice.rest, repository, alice.rest.post(start, {"commit_sha": commit})["id"])
     refused.wait("error")
     assert "Permission denied" in refused.status()["error"]
+
+
+def test_a_push_on_any_forge_becomes_an_image_and_is_told(
+    ssh: SshServer, root: Path, alice: Person, repository: str, receiver: Receiver
+) -> None:
+    """Each forge's own payload, sent to the address that its hook would have."""
+    alice.rest.create_repository(repository)
+    source = Repository(root, f"{repository.replace('/', '-')}.git")
+    source.commit({"readme": "nothing to build yet"})
+    trigger = _activated(alice, repository, ssh, source)
+    hook = _credential(trigger, "Webhook Endpoint URL")
+    note = {"event": "build_success", "method": "webhook", "config": {"url": receiver.url("/built")}, "eventConfig": {}}
+    alice.rest.post(f"/repository/{repository}/notification/", note)
+    commits = {}
+    for forge, (headers, payload) in FORGES.items():
+        commit = source.commit({"Dockerfile": f"FROM scratch\nCOPY readme /readme\nLABEL forge={forge}\n"}, forge)
+        _deliver(hook, headers, json.dumps(payload).replace(SHA, commit))
+        commits[commit] = forge
+
+    started = alice.rest.get(f"/repository/{repository}/trigger/{trigger['id']}/builds?limit=9")["builds"]
+    assert {each["trigger_metadata"]["commit"] for each in started} == set(commits), started
+    for each in started:
+        build = Build(alice.rest, repository, each["id"])
+        build.wait("complete")
+        alice.registry.check_image(repository, build.status()["image_digest"])
+        manifest = alice.registry.get_manifest(repository, build.status()["image_digest"])
+        config = json.loads(alice.registry.get_blob(repository, manifest["config"]["digest"]))
+        assert config["config"]["Labels"]["forge"] == commits[each["trigger_metadata"]["commit"]]
+    receiver.wait("/built", number=len(FORGES))
+    told = {request.json["build_id"] for request in receiver.at("/built")}
+    assert told == {each["id"] for each in started}
+
+
+def _deliver(hook: str, headers: Mapping[str, str], payload: str) -> None:
+    parts = urlsplit(hook)
+    login = base64.b64encode(f"{parts.username}:{parts.password}".encode()).decode()
+    given = {"Authorization": f"Basic {login}", "Content-Type": "application/json", **headers}
+    url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    call("POST", url, headers=given, body=payload.encode()).expect(200)
 
 
 def _activated(alice: Person, repository: str, ssh: SshServer, source: Repository) -> Any:

@@ -61,7 +61,7 @@ class MemoryEngine:
     ) -> None:
         self._answer()
         self._check(image, auth)
-        on_event(Progress("pulling", 1.0, {}))
+        on_event(Progress("pulling", 1.0, {}, f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"))
         self.pulled[image] = auth
 
     def build(

@@ -86,6 +86,12 @@ class Build:
         """The log as a person reads it."""
         return "\n".join(f"{entry.get('type', '')}: {entry['message']}" for entry in self.logs())
 
+    def events(self) -> list[dict[str, str]]:
+        """What the log's event stream tells until it ends, which is when the build has."""
+        answer = self._rest.call("GET", f"{self.path}/logs/stream").expect(200)
+        blocks = [block for block in answer.body.decode().split("\n\n") if block and not block.startswith(":")]
+        return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
+
     def cancel(self) -> None:
         self._rest.call("DELETE", self.path).expect(201)
 

@@ -14,6 +14,7 @@ from buildworker.runtime import Runtime
 from models.access import Identity
 from models.buildlogs import read_logs
 from models.builds import cancel_build, find_build
+from models.queue import count_workers
 from tests.integration.builds.conftest import Site, Workers, ask, await_phase, horse_of, look, shorter_than
 from tests.services.process import wait_until
 
@@ -96,8 +97,10 @@ def test_a_build_that_kills_its_process_each_time_is_given_up(runtime: Runtime, 
 def test_a_worker_goes_from_build_to_build_without_a_pause(runtime: Runtime, workers: Workers, site: Site) -> None:
     url = site.put("small.tgz", f"FROM {workers.base}\nLABEL small=yes\n")
     uuids = [ask(runtime, url) for _ in range(5)]
+    assert count_workers(runtime.redis, "builds") == 0
     workers.start()
     await_phase(runtime, uuids[-1], "complete")
+    assert count_workers(runtime.redis, "builds") == 1
     jobs = [look(runtime, uuid).job for uuid in uuids]
     gaps = [(later.started_at - earlier.finished_at).total_seconds() for earlier, later in pairwise(jobs)]  # type: ignore[operator]
     assert sorted(gaps)[len(gaps) // 2] < 0.3, gaps

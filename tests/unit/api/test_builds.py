@@ -59,6 +59,7 @@ def test_a_build_is_shown_as_in_quay(api: Api, callers: dict[str, Identity]) -> 
         "labels": {},
         "target": None,
         "platform": None,
+        "inputs": None,
     }
     for path in (f"{PATH}{shown['id']}", f"{PATH}{shown['id']}/status"):
         assert api.get(path, by="owner").body == shown

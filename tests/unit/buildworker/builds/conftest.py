@@ -40,6 +40,12 @@ class Workshop:
     woken: list[tuple[str, str]]
     engine: MemoryEngine = field(default_factory=MemoryEngine)
     stop: Stop = field(default_factory=Stop)
+    attached: list[tuple[str, str, str, dict[str, Any]]] = field(default_factory=list)
+
+    def attach(self, registry: str, repository: str, digest: str, content: bytes, **_: Any) -> str:
+        """In place of a registry that takes statements."""
+        self.attached.append((registry, repository, digest, json.loads(content)))
+        return "sha256:attached"
 
     def ask(self, dockerfile: str | None, *, url: str | None = None, **rest: Any) -> str:
         """Ask for a build of an archive with this Dockerfile (None: of one without)."""
@@ -59,7 +65,7 @@ class Workshop:
 
     def run(self, uuid: str) -> Build:
         """One attempt; the build as it is then."""
-        builds.run(self.runtime, self.claim(uuid), self.stop, engine=self.engine)
+        builds.run(self.runtime, self.claim(uuid), self.stop, engine=self.engine, attach=self.attach)
         return self.look(uuid)
 
     def look(self, uuid: str) -> Build:

@@ -265,7 +265,7 @@ def test_a_build_of_a_removed_repository_is_cancelled(workshop: Workshop) -> Non
     with workshop.runtime.database.write() as session:
         session.delete(find_repository(session, "acme", "app"))
     lease = workshop.claim(uuid)
-    builds.run(workshop.runtime, lease, workshop.stop, engine=workshop.engine)
+    builds.run(workshop.runtime, lease, workshop.stop, engine=workshop.engine, attach=workshop.attach)
     (job,) = workshop.rows(Job)
     assert (job.state, job.result, job.error) == ("finished", "cancelled", "The repository was removed.")
 

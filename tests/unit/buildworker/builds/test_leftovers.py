@@ -46,7 +46,7 @@ def test_a_lost_build_keeps_its_heirs_token_and_result(workshop: Workshop, attem
     with workshop.runtime.database.write() as session:
         session.execute(update(Job).values(attempts=attempts))
     engine = SnatchingEngine(lambda: hand_over(workshop, uuid))
-    builds.run(workshop.runtime, workshop.claim(uuid), workshop.stop, engine=engine)
+    builds.run(workshop.runtime, workshop.claim(uuid), workshop.stop, engine=engine, attach=workshop.attach)
     build = workshop.look(uuid)
     assert (build.job.state, build.job.owner, build.image_digest) == ("running", "the heir", "sha256:earlier")
     assert len(workshop.rows(RepositoryToken)) == 1
@@ -57,7 +57,7 @@ def test_a_build_lost_before_its_beginning_is_not_begun(workshop: Workshop) -> N
     lease = workshop.claim(uuid)
     hand_over(workshop, uuid)
     (token,) = workshop.rows(RepositoryToken)
-    builds.run(workshop.runtime, lease, workshop.stop, engine=workshop.engine)
+    builds.run(workshop.runtime, lease, workshop.stop, engine=workshop.engine, attach=workshop.attach)
     assert [each.token_hash for each in workshop.rows(RepositoryToken)] == [token.token_hash]
     assert workshop.engine.pushed == {}
 
@@ -152,6 +152,6 @@ def test_the_source_makes_room_for_the_records_of_a_failure(workshop: Workshop) 
     uuid = workshop.ask("FROM base\nRUN exit 1\n")
     storage = WatchingStorage(workshop.runtime.scratch)
     runtime = replace(workshop.runtime, storage=storage)
-    builds.run(runtime, workshop.claim(uuid), workshop.stop, engine=workshop.engine)
+    builds.run(runtime, workshop.claim(uuid), workshop.stop, engine=workshop.engine, attach=workshop.attach)
     assert workshop.look(uuid).job.phase == "error"
     assert set(storage.seen) == {"lock", "log.jsonl"}
