@@ -63,11 +63,11 @@ class _Part:
         mapper = self._mapper
         if mapper is None:
             return values[0]
+        if values[0] is None:
+            raise ValueError("an object without an id: outer joins select columns only")
         if self._kind is not None:
             mapper = mapper.polymorphic_map[values[self._kind]]
         made = mapper.class_manager.new_instance()
-        if values[0] is None:
-            raise ValueError("an object without an id: outer joins select columns only")
         made.__dict__.update(zip(self._names, values, strict=True))
         make_transient_to_detached(made)
         return made

@@ -24,9 +24,11 @@ def blueprint(services: Services) -> Blueprint:
     @pages.get("/signin", strict_slashes=False)
     def show() -> Response:
         target = own_path(request.args.get("next"))
-        if not visitor(services).is_anonymous:
+        caller = visitor(services)
+        stale = "again" in request.args and not caller.fresh  # what comes next wants the password to be given anew
+        if not caller.is_anonymous and not stale:
             return leave(target)
-        return _form(services, target)
+        return _form(services, target, username=caller.name or "")
 
     @pages.post("/signin", strict_slashes=False)
     def sign_in() -> Response:

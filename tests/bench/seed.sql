@@ -1,6 +1,7 @@
 -- A large installation, made where it will be: namespaces, repositories and pulls are as uneven as in life. The first
 -- organization owns thousands of repositories and has two thousand members, the first repository has ten thousand tags
--- and a twentieth of the log, which lies in the order of time. Each statement has its name in front; :words is the number of rows in the table `word`.
+-- and a twentieth of the log, which lies in the order of time. Each statement has its name in front; :words is the
+-- number of rows in the table `word`.
 
 -- make: users
 INSERT INTO account (id, uuid, kind, name, email, enabled, created_at, tag_expiration_s, invoice_email, verified,

@@ -45,10 +45,13 @@ def _ask(services: Services, server: Server, session: Session, caller: Identity)
     fault = find_fault(server, found)
     if fault is not None:
         return fault
+    here = f"{request.path}?{request.query_string.decode('latin-1')}"
     if caller.is_anonymous:
-        return leave("/signin?" + urlencode({"next": f"{request.path}?{request.query_string.decode('latin-1')}"}))
+        return leave("/signin?" + urlencode({"next": here}))
     if _may_skip(session, found, signed_in_user(session, caller)):
         return None
+    if _wants_password(found, caller):
+        return leave("/signin?" + urlencode({"again": "1", "next": here}))
     application = found.client.application
     return page(
         services,
@@ -58,10 +61,19 @@ def _ask(services: Services, server: Server, session: Session, caller: Identity)
         homepage=application.application_uri if _is_web(application.application_uri) else None,
         organization=application.organization,
         scopes=found.scopes,
-        dangerous=any(scope.dangerous for scope in found.scopes.values()),
+        dangerous=_is_dangerous(found),
         target=None if found.local else found.redirect_uri,
         fields=found.fields,
     )
+
+
+def _is_dangerous(found: Request) -> bool:
+    return any(scope.dangerous for scope in found.scopes.values())
+
+
+def _wants_password(found: Request, caller: Identity) -> bool:
+    """Whether the password has to be given once more: a browser left alone must not give away a whole account."""
+    return _is_dangerous(found) and not caller.fresh
 
 
 def _may_skip(session: Session, found: Request, user: User) -> bool:
@@ -86,6 +98,8 @@ def _carry_out(services: Services, server: Server, session: Session, caller: Ide
     fault = find_fault(server, found)
     if fault is not None:
         return fault
+    if consents and _wants_password(found, caller) and not _may_skip(session, found, user):
+        return leave("/signin?" + urlencode({"again": "1", "next": f"/oauth/authorize?{urlencode(found.fields)}"}))
     if consents:
         fulfil_assignment(session, found.client.application, user, found.fields.get("assignment_uuid", ""))
     if not found.local:

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from models.session import Database
-from models.tables import AuthorizationCode, LogEntry, OAuthToken
+from models.tables import AuthorizationCode, BrowserSession, LogEntry, OAuthToken, User
 from models.tables.base import now
 from registry.services import Services
 from tests.factories.browser import Browser
@@ -221,6 +221,41 @@ def test_nobody_consents_for_somebody_else(flow: Flow, app: Flask, services: Ser
     assert stranger.submit("/oauth/authorizeapp", **flow.fields()).status_code == 401
     with database.read() as session:
         assert session.scalars(select(AuthorizationCode)).all() == []
+
+
+def grow_stale(database: Database) -> None:
+    """The password was given too long ago for what is dangerous."""
+    with database.write() as session:
+        session.execute(update(User).where(User.name == "reader").values(password_hash="x"))
+        session.execute(update(BrowserSession).values(authenticated_at=now() - timedelta(minutes=11)))
+
+
+def test_a_browser_left_alone_gives_no_dangerous_scope(flow: Flow, database: Database) -> None:
+    dangerous = "repo:read org:admin"
+    assert flow.ask(scope=dangerous).status_code == 200
+    grow_stale(database)
+    assert flow.ask().status_code == 200
+    sent = flow.ask(scope=dangerous)
+    target = urlsplit(sent.headers["Location"])
+    assert (sent.status_code, target.path) == (303, "/signin")
+    assert parse_qs(target.query)["next"] == [flow.path(scope=dangerous)]
+    form = flow.browser.get(sent.headers["Location"])
+    assert form.status_code == 200
+    assert 'name="password"' in form.text
+    assert 'value="reader"' in form.text
+    assert flow.browser.get("/signin").status_code == 303  # who need not give it is signed in
+
+
+def test_consent_that_was_long_in_coming_asks_for_the_password_first(flow: Flow, database: Database) -> None:
+    fields = flow.fields(scope="org:admin")
+    assert flow.ask(scope="org:admin").status_code == 200
+    grow_stale(database)
+    sent = flow.browser.submit("/oauth/authorizeapp", **fields)
+    assert sent.status_code == 303
+    assert sent.headers["Location"].startswith("/signin?again=1&next=%2Foauth%2Fauthorize%3F")
+    with database.read() as session:
+        assert session.scalar(select(AuthorizationCode)) is None
+    assert answered(flow.browser.submit("/oauth/denyapp", **fields))["error"] == "access_denied"
 
 
 def test_quays_forms_are_understood(flow: Flow) -> None:
