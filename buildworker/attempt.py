@@ -25,7 +25,8 @@ from buildworker.registries import registry_of, usable
 from buildworker.runtime import Runtime
 from buildworker.watch import Cancelled
 from models import jobs
-from models.build_options import check_feature
+from models.build_cache import cache_name, keep_cache, use_cache
+from models.build_options import FEATURES, check_feature
 from models.build_orders import GitOrder, Login, Order, record_commit, record_inputs
 from models.errors import DomainError, Invalid, Upstream
 from models.jobs import Lease
@@ -254,7 +255,24 @@ class Attempt:
             target=wanted.target,
             platform=wanted.platform,
             scope=self._order.scope if wanted.cache else None,
+            cache_from=self._cache_from() if self._caches else (),
+            cache_out=self._caches,
         )
+
+    @property
+    def _caches(self) -> bool:
+        return self._order.options.cache and "cache" in FEATURES[self._engine.kind]
+
+    def _cache_name(self) -> str:
+        wanted = self._order.options
+        return cache_name(self._order.dockerfile_path, self._order.context, wanted.target, wanted.platform)
+
+    def _cache_from(self) -> tuple[str, ...]:
+        """The image of an earlier build, whichever engine made it."""
+        with self._work.runtime.database.write() as session:
+            digest = use_cache(session, self._order.repository_id, self._cache_name())
+        host = self._settings.BUILD_REGISTRY_HOSTNAME
+        return (f"{host}/{self._order.repository}@{digest}",) if digest else ()
 
     def _push(self, image: str) -> str:
         """Push every tag; the digest."""
@@ -266,6 +284,9 @@ class Attempt:
             digest = self.image_digest = self._push_tag(image, repository, tag, on_event)
         self._log.progress(push_completion=1.0)
         self._log.output(f"Digest: {digest}")
+        if self._caches and digest:
+            with self._work.runtime.database.write() as session:
+                keep_cache(session, self._order.repository_id, self._cache_name(), digest)
         return digest
 
     def _push_tag(self, image: str, repository: str, tag: str, on_event: Callable[[Progress], None]) -> str:

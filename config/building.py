@@ -33,7 +33,8 @@ class BuildKeys(Group):
     )
     BUILD_ENGINE: BuildEngine = Field(
         default="docker",
-        description="What builds: the Docker engine's classic builder, or BuildKit in the same engine.",
+        description="What builds: the Docker engine's classic builder, BuildKit in the same engine, or buildah, which "
+        "needs no daemon.",
     )
     BUILD_ENGINE_URL: EngineUrl | None = Field(
         default=None,

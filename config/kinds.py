@@ -201,8 +201,8 @@ EngineUrl = Annotated[
     AfterValidator(_engine),
     Kind("URL", "the address of a Docker engine, such as unix:///var/run/docker.sock or tcp://10.0.0.5:2376"),
 ]
-EngineKind = Literal["docker", "buildkit"]
-BuildEngine = Annotated[EngineKind, Kind("`docker` or `buildkit`", "docker or buildkit")]
+EngineKind = Literal["docker", "buildkit", "buildah"]
+BuildEngine = Annotated[EngineKind, Kind("`docker`, `buildkit` or `buildah`", "docker, buildkit or buildah")]
 DatabaseUri = Annotated[
     SecretStr,
     AfterValidator(_database),

@@ -25,6 +25,7 @@ Feature = Literal["cache", "mounts", "secrets"]
 FEATURES: Mapping[EngineKind, frozenset[Feature]] = {
     "docker": frozenset(),
     "buildkit": frozenset({"cache", "mounts", "secrets"}),
+    "buildah": frozenset({"mounts", "secrets"}),
 }
 _HAVING = {
     "cache": "keeps steps of builds",

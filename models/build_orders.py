@@ -52,6 +52,7 @@ class Order:
 
     uuid: str
     repository: str
+    repository_id: int
     writable: bool
     archive_url: str | None
     git: GitOrder | None
@@ -86,6 +87,7 @@ def take_order(session: Session, uuid: str, *, lifetime: timedelta) -> Order | N
     return Order(
         uuid=uuid,
         repository=build.repository.path,
+        repository_id=build.repository_id,
         writable=build.repository.state == "NORMAL",
         archive_url=build.archive_url,
         git=_git_order(session, build.trigger, build.trigger_metadata) if build.trigger else None,

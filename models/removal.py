@@ -12,6 +12,7 @@ from models.tables import (
     Account,
     Base,
     Build,
+    BuildCache,
     Garbage,
     Job,
     Manifest,
@@ -29,7 +30,7 @@ from models.tables import (
 
 _KEPT = {Repository.__tablename__, NamespaceBlob.__tablename__, NamespaceUsage.__tablename__}
 """What refers to a deleted namespace until collection has taken what its repositories held."""
-_RIGHTS_AND_BUILDS = (Permission, RepositoryTerm, RepositoryToken, RegistryCredential, Star, Build)
+_RIGHTS_AND_BUILDS = (Permission, RepositoryTerm, RepositoryToken, RegistryCredential, Star, Build, BuildCache)
 """What goes at once, whatever the repository holds."""
 
 

@@ -7,6 +7,7 @@ secrets and passwords are on the engine only while a step needs them, and never 
 import logging
 import secrets
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -183,4 +184,9 @@ def _connected(url: str) -> socket.socket:
             connection.close()
             raise
         return connection
-    return socket.create_connection((parts.hostname or "", parts.port or 2375), timeout=_TIMEOUT_S)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 2375)
+    connection = socket.create_connection((parts.hostname or "", port), timeout=_TIMEOUT_S)
+    return (
+        ssl.create_default_context().wrap_socket(connection, server_hostname=parts.hostname) if secure else connection
+    )

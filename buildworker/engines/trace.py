@@ -16,7 +16,7 @@ _STEP = re.compile(r"\[(?:(\S+) )?(\d{1,6})/(\d{1,6})\] (.*)", re.DOTALL)
 _OWN = re.compile(r"\[internal\]|\[auth\]|exporting |\[linux/[^]]*internal\]")
 _CODE = re.compile(r"exit code: (\d{1,3})\b")
 _VERTEXES, _LOGS = 1, 3
-_NAME, _CACHED, _STARTED, _COMPLETED = 3, 4, 5, 6  # of a vertex
+_NAME, _CACHED, _STARTED, _COMPLETED, _ERROR = 3, 4, 5, 6, 7  # of a vertex
 _TEXT = 4  # of a log
 
 
@@ -89,6 +89,7 @@ class Trace:
         numbers = dict(fields(vertex))
         step = self._steps[texts(vertex).get(1, "")]
         if step.stage is None:
+            self._complain(step, texts(vertex).get(_ERROR, ""))
             return
         if not step.announced and _STARTED in numbers:
             step.announced = True
@@ -99,6 +100,12 @@ class Trace:
         if numbers.get(_CACHED) and not step.cached:
             step.cached = True
             self._print(texts(vertex)[1], " ---> Using cache")
+
+    def _complain(self, step: _Step, error: str) -> None:
+        """Tell why there is no cache, which ends no build; any other failure does, and is told then."""
+        if error and not step.announced and step.name.startswith("importing cache"):
+            step.announced = True
+            self._on_line(Line(clean(f"Without a cache: {error}")))
 
     def _logged(self, log: bytes) -> None:
         digest = texts(log).get(1, "")

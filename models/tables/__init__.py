@@ -4,6 +4,7 @@ from models.tables.accounts import Account, Deleted, Organization, Robot, Team, 
 from models.tables.authorizations import AuthorizationCode, TokenAssignment
 from models.tables.base import Base
 from models.tables.brakes import Brake
+from models.tables.build_cache import BuildCache
 from models.tables.build_secrets import RegistryCredential, TriggerSecret
 from models.tables.codes import OneTimeCode
 from models.tables.collection import Garbage, Round
@@ -35,6 +36,7 @@ __all__ = [
     "Brake",
     "BrowserSession",
     "Build",
+    "BuildCache",
     "BuildShare",
     "Deleted",
     "Delivery",

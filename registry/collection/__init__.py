@@ -1,7 +1,8 @@
 """Online garbage collection: what goes, and how it never takes what somebody needs.
 
 Kept is a manifest that a tag names or, within its namespace's `tag_expiration_s`, has named; that was pushed, or told
-to a client that pushes, within PUSH_TEMP_TAG_EXPIRATION_SEC; that a kept index names; or whose subject is kept. Kept is
+to a client that pushes, within PUSH_TEMP_TAG_EXPIRATION_SEC; that builds took steps from in the last week; that a kept
+index names; or whose subject is kept. Kept is
 a repository's link to a blob that one of its manifests needs or that is as young, and a blob that has a link.
 
 Everything else goes in steps, each a transaction over some hundred rows: ended tags (`tags`), repositories that were

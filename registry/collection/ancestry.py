@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from models.session import Session
-from models.tables import Manifest, ManifestChild, Tag
+from models.tables import BuildCache, Manifest, ManifestChild, Tag
 
 MOST = 5000
 """Manifests that one climb locks at most. What is kept by more than that is left for another time."""
@@ -64,7 +64,9 @@ def climb(session: Session, ids: set[int], unprotected: datetime) -> Ancestry:
     ancestry = Ancestry(set(ids))
     seen, level = set(ids), set(ids)
     while level:
-        ancestry.roots |= set(session.scalars(select(Tag.manifest_id).where(Tag.manifest_id.in_(level)).distinct()))
+        for table in (Tag, BuildCache):
+            named = select(table.manifest_id).where(table.manifest_id.in_(level))
+            ancestry.roots |= set(session.scalars(named.distinct()))
         new = _look_up(session, ancestry, level - ancestry.roots) - seen
         if len(seen) + len(new) > MOST:
             ancestry.unknown |= new

@@ -7,10 +7,12 @@ from itertools import islice
 
 from sqlalchemy import func, select
 
+from models.build_cache import KEPT_UNUSED
 from models.session import Database, Session
 from models.tables import (
     Account,
     Blob,
+    BuildCache,
     Garbage,
     Manifest,
     ManifestBlob,
@@ -152,6 +154,9 @@ class _Repository:
                 forgotten += 1
             else:
                 found.add(manifest_id)
+        fresh = now() - KEPT_UNUSED
+        used = select(BuildCache.manifest_id).where(BuildCache.repository_id == self._id, BuildCache.used_at >= fresh)
+        found |= set(self._session.scalars(used))
         below, next_ = self._below(), set(found)
         while next_:
             next_ = {id_ for above in next_ for id_ in below[above]} - found

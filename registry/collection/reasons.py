@@ -6,8 +6,19 @@ from typing import Any
 
 from sqlalchemy import select
 
+from models.build_cache import KEPT_UNUSED
 from models.session import Session
-from models.tables import Account, Blob, Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob, Tag
+from models.tables import (
+    Account,
+    Blob,
+    BuildCache,
+    Manifest,
+    ManifestBlob,
+    ManifestChild,
+    Repository,
+    RepositoryBlob,
+    Tag,
+)
 from models.tags import now_ms
 from registry.collection.terms import Terms
 
@@ -69,6 +80,7 @@ def _manifest(session: Session, row: Any, terms: Terms, seen: frozenset[int] = f
         return
     reasons = [
         *_tags(session, row.id, row.tag_expiration_s),
+        *_builds(session, row.id),
         *_protection(row.touched_at, terms, "pushed or asked for"),
         *_above(session, row, terms, seen | {row.id}),
     ]
@@ -87,6 +99,11 @@ def _tags(session: Session, manifest_id: int, keeps_s: int) -> Iterator[str]:
         else:
             yield f"tag {name} named it until {_moment(end)}, and can be restored until {_moment(end + keeps_s * 1000)}"
     yield from _more(rows)
+
+
+def _builds(session: Session, manifest_id: int) -> Iterator[str]:
+    if used_at := session.scalar(select(BuildCache.used_at).where(BuildCache.manifest_id == manifest_id).limit(1)):
+        yield f"builds take steps from it, at the latest until {_told(used_at + KEPT_UNUSED)} if none does"
 
 
 def _above(session: Session, row: Any, terms: Terms, seen: frozenset[int]) -> Iterator[str]:

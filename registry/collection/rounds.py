@@ -13,7 +13,18 @@ from sqlalchemy import exists, func, select, update
 
 from models.dialect import insert_new
 from models.session import Session
-from models.tables import Blob, Garbage, Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Round, Tag, Upload
+from models.tables import (
+    Blob,
+    BuildCache,
+    Garbage,
+    Manifest,
+    ManifestBlob,
+    ManifestChild,
+    RepositoryBlob,
+    Round,
+    Tag,
+    Upload,
+)
 from models.tables.base import now
 from registry.collection.run import Run
 from registry.paths import BLOBS
@@ -107,7 +118,7 @@ def _note(session: Session, name: str, position: int, due_at: datetime) -> None:
 
 
 def _unmark(session: Session, start: int, end: int) -> None:
-    tagged = exists().where(Tag.manifest_id == Manifest.id)
+    tagged = exists().where(Tag.manifest_id == Manifest.id) | exists().where(BuildCache.manifest_id == Manifest.id)
     named = exists().where(ManifestChild.child_id == Manifest.id)
     lost = (Manifest.id >= start, Manifest.id < end, Manifest.settled, ~tagged, ~named, Manifest.subject.is_(None))
     needed = exists().where(

@@ -4,6 +4,7 @@ from functools import partial
 
 from sqlalchemy import BigInteger, cast, delete, exists, func, select, update
 
+from models.build_cache import forget_unused
 from models.session import Session
 from models.tables import Account, Manifest, Repository, Tag
 from models.tags import end_expired, now_ms
@@ -14,8 +15,9 @@ REPOSITORIES = 5000
 
 
 def collect_tags(run: Run) -> None:
-    """Forget the history that is older than its namespace keeps it."""
+    """Forget the history that is older than its namespace keeps it, and what builds have not used for long."""
     run.slice(end_expired)
+    run.repeat(partial(forget_unused, limit=run.terms.slice_size))
     position = 0
     while not run.stop():
         with run.database.read() as session:

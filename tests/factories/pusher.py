@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 
 from models.access import Identity
 from models.session import Session
-from models.tables import Manifest, RepositoryBlob, Tag, Upload
+from models.tables import BuildCache, Manifest, RepositoryBlob, Tag, Upload
 from models.tags import remove_tag
 from registry.blobs import find_blob, mount_blob
 from registry.errors import BlobUnknown, ManifestUnknown
@@ -135,7 +135,7 @@ class Pusher:
 def age(services: Services, by: timedelta) -> None:
     """Let everything that is in the database have happened so much earlier."""
     with services.database.write() as session:
-        for moment in (Manifest.touched_at, RepositoryBlob.linked_at, Upload.updated_at):
+        for moment in (Manifest.touched_at, RepositoryBlob.linked_at, Upload.updated_at, BuildCache.used_at):
             table, column = moment.class_.__table__, moment.key
             key = [part.name for part in table.primary_key]
             rows = session.execute(select(*(table.c[name] for name in (*key, column)))).all()

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from itertools import pairwise
 
+import pytest
 from redis import Redis
 
 from buildworker.attempt import LABEL
@@ -56,6 +57,21 @@ def test_an_archive_becomes_an_image_in_the_registry(runtime: Runtime, workers: 
     assert build.image_digest is not None
     assert {"hello", "Step 2/3 : RUN echo hello"} <= set(said_live(runtime, uuid))
     assert left_on(workers) == []
+
+
+def test_buildah_makes_an_image_without_the_engine(
+    runtime: Runtime, workers: Workers, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
+    monkeypatch.setenv("STORAGE_DRIVER", "vfs")
+    workers.environ |= {"DRYDOCK_BUILD_ENGINE": "buildah", "DRYDOCK_BUILD_ENGINE_URL": "unix:///nowhere.sock"}
+    workers.start()
+    uuid = ask(runtime, site.put("ok.tgz", f"FROM {workers.base}\nRUN echo hello\n"), tags=["by-buildah"])
+    build = await_phase(runtime, uuid, "complete")
+    with urllib.request.urlopen(f"http://{workers.host}/v2/acme/app/manifests/{build.image_digest}") as answer:
+        assert answer.status == 200
+    assert {"hello", "Step 2/3 : RUN echo hello"} <= set(said_live(runtime, uuid))
+    assert list((runtime.settings.data / "buildah").glob("*")) == []
 
 
 def test_log_lines_are_there_within_a_second(runtime: Runtime, workers: Workers, site: Site) -> None:
