@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import IntegrityError, NoResultFound
 
 from models.dialect import insert_new, insert_or_leave, upsert
 from models.prepared import among
 from models.session import Database
-from models.tables import Blob, LogEntry, Repository
+from models.tables import Base, Blob, LogEntry, Repository
 
 _BLOBS = select(Blob.digest, Blob.size, Blob.created_at, Blob.loose).where(among(Blob.digest, "digests"))
 _MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
@@ -37,7 +37,7 @@ def test_values_come_back_as_they_went(database: Database) -> None:
 
 
 def test_an_insert_fills_in_what_is_not_given(database: Database) -> None:
-    insert = insert_or_leave("sqlite", Blob, returning=("digest", "loose", "created_at"))
+    insert = insert_or_leave(database.engine.dialect.name, Blob, returning=("digest", "loose", "created_at"))
     with database.write() as session:
         found = session.run(insert, [blob("one"), blob("two"), blob("one")])
     assert sorted((row.digest, row.loose) for row in found) == [("one", False), ("two", False)]
@@ -47,7 +47,7 @@ def test_an_insert_fills_in_what_is_not_given(database: Database) -> None:
 def test_rows_are_changed_where_they_are_there(database: Database) -> None:
     with database.write() as session:
         insert_new(session, Blob, [blob("one")])
-        change = upsert("sqlite", Blob, key=("digest",), change=("size",), returning=("size",))
+        change = upsert(database.engine.dialect.name, Blob, key=("digest",), change=("size",), returning=("size",))
         assert session.run(change, [blob("one", 5), blob("two", 6)]).scalars() == [5, 6]
 
 
@@ -64,13 +64,16 @@ def test_errors_are_sqlalchemys_own(database: Database) -> None:
         insert_new(session, Repository, [{"namespace_id": 9, "name": "n", "is_public": True}])
 
 
-def test_what_is_among_a_list_is_found_by_an_index(database: Database) -> None:
+def test_what_is_among_a_list_is_found_by_an_index_on_sqlite() -> None:
     query = select(Repository.id).where(among(Repository.namespace_id, "ids"), among(Repository.name, "names"))
-    sql = str(query.compile(database.engine)).replace("?", "'[]'")
-    with database.read() as session:
-        plan = str(session.execute(text(f"EXPLAIN QUERY PLAN {sql}")).all())
-        assert "SEARCH repository USING COVERING INDEX" in plan
-        assert "(namespace_id=? AND name=?)" in plan
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    sql = str(query.compile(engine)).replace("?", "'[]'")
+    with engine.connect() as connection:
+        plan = str(connection.execute(text(f"EXPLAIN QUERY PLAN {sql}")).all())
+    engine.dispose()
+    assert "SEARCH repository USING COVERING INDEX" in plan
+    assert "(namespace_id=? AND name=?)" in plan
 
 
 def test_what_is_not_among_a_list(database: Database) -> None:

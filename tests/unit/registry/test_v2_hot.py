@@ -1,5 +1,7 @@
 """The hot path says what the views say, or nothing."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from registry.names import Digest
@@ -22,10 +24,12 @@ def ask(
 
 
 @pytest.fixture
-def hot(registry: Registry) -> HotPath:
+def hot(registry: Registry) -> Iterator[HotPath]:
     registry.push_image("v1")
     registry.push_image("v2", note="2")
-    return HotPath(registry.app.extensions["drydock.registry"])
+    path = HotPath(registry.app.extensions["drydock.registry"])
+    yield path
+    path.close()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -1,7 +1,7 @@
 """Pushes on the hot path do what the views do, or nothing; and many at once what they do one after the other."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -68,8 +68,10 @@ class Hot:
 
 
 @pytest.fixture
-def hot(registry: Registry) -> Hot:
-    return Hot(registry)
+def hot(registry: Registry) -> Iterator[Hot]:
+    made = Hot(registry)
+    yield made
+    made.reads.close()
 
 
 def count(registry: Registry, table: Any, *where: Any) -> int:
