@@ -257,6 +257,7 @@ class Attempt:
             scope=self._order.scope if wanted.cache else None,
             cache_from=self._cache_from() if self._caches else (),
             cache_out=self._caches,
+            build=self._work.lease.uuid,
         )
 
     @property

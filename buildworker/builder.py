@@ -45,7 +45,7 @@ class Options:
     `secrets` are for `RUN --mount=type=secret,id=`. `target`: the stage to build; None is the last. `platform`: such as
     `linux/arm64`; None is the engine's own. Builds of one `scope` share what is cached of RUN and its cache mounts, and
     no others do; none: nothing is cached. `cache_from`: images to take cached steps from. `cache_out`: put into the
-    image what makes it such an image.
+    image what makes it such an image. `build`: the value of the label by which `remove_by_label` finds what is left.
     """
 
     args: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +55,7 @@ class Options:
     scope: str | None = None
     cache_from: tuple[str, ...] = ()
     cache_out: bool = False
+    build: str = ""
 
 
 PLAIN = Options()

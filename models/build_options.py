@@ -23,7 +23,7 @@ _RESERVED = "drydock."
 Feature = Literal["cache", "mounts", "secrets"]
 """`cache`: steps that are the same are not done again. `mounts`: `RUN --mount`. All have arguments, labels, targets."""
 FEATURES: Mapping[EngineKind, frozenset[Feature]] = {
-    "docker": frozenset(),
+    "docker": frozenset({"cache"}),
     "buildkit": frozenset({"cache", "mounts", "secrets"}),
     "buildah": frozenset({"mounts", "secrets"}),
 }

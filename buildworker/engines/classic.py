@@ -1,23 +1,30 @@
 """The Docker engine's own builder: what every Docker engine has, one step after another."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from buildworker.builder import PLAIN, BuildFailed, Options, Registries
+from buildworker.builder import PLAIN, BuildFailed, Options, PullFailed, Registries
 from buildworker.context import open_context
 from buildworker.engines.connection import CLEANUP_S, Client, Failure, Message, Start, only_logged
-from buildworker.engines.daemon import PAUSE_S, Daemon, inspected, removed
+from buildworker.engines.daemon import PAUSE_S, Daemon, cache_tag, inspected, removed
 from buildworker.output import BuildOutput, Line
 from buildworker.watch import never
 from config.kinds import EngineKind
 from models.errors import Upstream
 
+_log = logging.getLogger(__name__)
+
 
 class DockerEngine(Daemon):
-    """A `builder.Engine`. It refuses `Options` that only others have, and caches nothing."""
+    """A `builder.Engine`. It refuses `Options` that only others have, and takes steps from `cache_from` only.
+
+    The engine's own cache is one for all who use it. An image to take steps from replaces that: only what this image
+    was made by is looked at.
+    """
 
     kind: EngineKind = "docker"
 
@@ -54,7 +61,12 @@ class DockerEngine(Daemon):
         output = BuildOutput(on_line)
         failure = Failure("the build", BuildFailed, *known.values())
         try:
-            with closing(self.talk(_build(opened.stream, known, chosen), failure, cancelled, timeout_s)) as messages:
+            with (
+                self._cached(options, known, cancelled, timeout_s) as cache,
+                closing(
+                    self.talk(_build(opened.stream, known, chosen | cache), failure, cancelled, timeout_s)
+                ) as messages,
+            ):
                 for message in messages:
                     output.feed(message)
             if output.image_id is None:
@@ -63,6 +75,35 @@ class DockerEngine(Daemon):
             output.end()
             self._remove_leftovers(output)
         return output.image_id
+
+    @contextmanager
+    def _cached(
+        self, options: Options, known: Registries, cancelled: Callable[[], bool], timeout_s: float
+    ) -> Iterator[dict[str, Any]]:
+        """Where steps may be taken from, pulled and held by a name of this build's own. Without it all are done."""
+        name = cache_tag(options.build)
+        if not any(self._hold(image, name, known, cancelled, timeout_s) for image in options.cache_from):
+            yield {"nocache": True}
+            return
+        try:
+            yield {"nocache": False, "cache_from": [name]}
+        finally:
+            with only_logged(), self.client(CLEANUP_S) as client:
+                removed(client.remove_image, name)
+
+    def _hold(self, image: str, name: str, known: Registries, cancelled: Callable[[], bool], timeout_s: float) -> bool:
+        """Whether the image is there now, by this name alone: other builds have names of their own for it."""
+        auth = known.get(image.partition("/")[0])
+        repository, _, tag = name.rpartition(":")
+        try:
+            self.pull(image, auth=auth, on_event=lambda _: None, cancelled=cancelled, timeout_s=timeout_s)
+            with self.client() as client:
+                client.tag(image, repository, tag, force=True)
+                removed(client.remove_image, image)
+        except (PullFailed, Upstream) as error:
+            _log.info("no steps are taken from %s: %s", image, error.detail)
+            return False
+        return True
 
     def _remove_leftovers(self, output: BuildOutput) -> None:
         """Remove stages that are no part of the image, or all of them when there is no image."""
@@ -82,7 +123,6 @@ def _build(blocks: Iterator[bytes], registries: Registries, options: dict[str, A
             custom_context=True,
             rm=True,
             forcerm=True,
-            nocache=True,
             use_config_proxy=False,
             decode=True,
             timeout=None,

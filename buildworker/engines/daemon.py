@@ -111,6 +111,7 @@ class Daemon(Connection):
         with self.client() as client:
             containers = _remove_containers(client, filters)
             images = client.images(filters=filters)
+            removed(client.remove_image, cache_tag(value))
             for image in images:
                 for name in (*(image.get("RepoTags") or ()), image["Id"]):
                     removed(client.remove_image, name)
@@ -133,6 +134,11 @@ class Daemon(Connection):
         with self.client() as client:
             if not _untagged(client, name, image_id):
                 raise Conflict(f"another build pushed {name} at the same moment; build again")
+
+
+def cache_tag(build: str) -> str:
+    """The name by which a build holds the image that it takes steps from, whoever else lets go of it."""
+    return f"{_HELD}:cache-{build}"
 
 
 def _held(image_id: str) -> str:

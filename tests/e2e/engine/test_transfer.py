@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildworker.builder import BuildFailed, PullFailed, PushFailed
+from buildworker.builder import BuildFailed, Options, PullFailed, PushFailed
 from buildworker.engines.classic import DockerEngine
 from buildworker.progress import Progress
 from buildworker.watch import Cancelled
@@ -193,3 +193,32 @@ def _manifest(registry: str, name: str, tag: str) -> bytes:
     with urllib.request.urlopen(request) as answer:
         content: bytes = answer.read()
     return content
+
+
+def test_steps_are_taken_from_an_image_of_the_registry_and_from_nothing_else(
+    project: Project, private_registry: str, images: Images
+) -> None:
+    steps = "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /one\n"
+    other = project.build(f"{steps}RUN echo of another repository > /two\n")
+    mine = project.build(f"{steps}COPY Dockerfile /\n", labels={"build": "1"})
+    repository = f"{private_registry}/ns/cached"
+    digest = project.engine.push(mine, repository, "1", auth=READER, on_event=ignore)
+    assert project.engine.remove_image(mine)
+    before = images()
+    known = {private_registry: READER}
+
+    def built(cache_from: str) -> tuple[str, list[str]]:
+        project.lines.clear()
+        options = Options(cache_from=(cache_from,), build="2")
+        dockerfile = f"{steps}RUN echo of another repository > /two\n"
+        image = project.build(dockerfile, labels={"build": "2"}, options=options, registries=known)
+        return image, project.output
+
+    again, told = built(f"{repository}@{digest}")
+    assert told.count(" ---> Using cache") == 1, told
+    assert project.engine.remove_image(again)
+    without, told = built(f"{repository}@sha256:{'0' * 64}")
+    assert " ---> Using cache" not in told
+    assert project.engine.remove_image(without)
+    assert images() == before
+    project.engine.remove_image(other)

@@ -44,6 +44,7 @@ DONE: tuple[str, object] = ("200 OK", {})
             "GET /images/json": [("200 OK", [{"Id": "i", "RepoTags": ["x:1"]}])],
             "DELETE /images/x:1": [DONE],
             "DELETE /images/i": [GONE],
+            "DELETE /images/drydock-build:cache-x": [GONE],
         }
     ],
     ids=["two containers and an image"],
