@@ -24,7 +24,7 @@ run: setup ## Serve on http://localhost:8080 (DRYDOCK_PORT and DRYDOCK_DATA chan
 test: ## Install what the tests need and run all of them, with real servers
 	@scripts/test-setup
 	@$(PYTEST) tests/unit tests/contract --numprocesses auto --dist worksteal
-	@exec $(PYTEST) tests/integration tests/e2e tests/stress --numprocesses 2 --dist loadgroup
+	@exec $(PYTEST) tests/integration tests/e2e tests/stress --numprocesses 2 --dist loadscope
 
 unit: ## Run the unit tests only: no servers, no network, seconds
 	@scripts/setup dev

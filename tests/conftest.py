@@ -1,10 +1,11 @@
 """What tests share: real servers, started on first use and ended with the session, and one SQLite database."""
 
 import gc
+import re
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from models.session import Database
 from tests.factories.database import empty, make_database, make_database_on
@@ -25,7 +26,7 @@ from tests.services.s3 import s3 as run_s3
 from tests.services.smtp import Smtp
 from tests.services.smtp import smtp as run_smtp
 
-_HERE = Path(__file__).parent
+_SET_UP = re.compile(r"[\[-](embedded|mixed|production)[\]-]")
 _LOG_LINES = 60
 
 
@@ -39,15 +40,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes share the work (`--dist loadgroup`), one file, or all of one set-up, is one's.
+class _BySetUp(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+    """Of the tests that two processes share, one file is one's; of end-to-end tests, all of one set-up.
 
     So a set-up and its people are started once, as in a single process.
     """
-    for item in items:
-        set_up = getattr(item, "callspec", None) and item.callspec.params.get("drydock")  # type: ignore[attr-defined]
-        item.add_marker(pytest.mark.xdist_group(set_up or item.path.relative_to(_HERE).as_posix()))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        set_up = _SET_UP.search(test) if file.startswith("tests/e2e/") else None
+        return set_up[1] if set_up else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _BySetUp | None:
+    """How `--dist loadscope` gives tests to processes."""
+    return _BySetUp(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")
