@@ -9,10 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from tests.e2e.clients.docker import log_in, push_base
 from tests.e2e.clients.http import call
 from tests.e2e.clients.people import Person
 from tests.e2e.clients.rest import Build
 from tests.factories.triggers import BITBUCKET, GITEA, GITHUB, GITLAB, PAYLOAD, SHA
+from tests.services.docker_engine import DockerEngine
+from tests.services.drydock import Drydock
 from tests.services.git import Repository, SshServer, git_ssh
 from tests.services.receiver import Receiver
 
@@ -87,11 +90,20 @@ def test_a_commit_is_built_by_hand_and_a_wrong_key_told(
     assert "Permission denied" in refused.status()["error"]
 
 
-def test_a_push_on_any_forge_becomes_an_image_and_is_told(
-    ssh: SshServer, root: Path, alice: Person, repository: str, receiver: Receiver
+def test_a_push_on_any_forge_becomes_an_image_that_runs_and_is_told(
+    ssh: SshServer,
+    root: Path,
+    *,
+    drydock: Drydock,
+    docker_engine: DockerEngine,
+    alice: Person,
+    repository: str,
+    receiver: Receiver,
 ) -> None:
     """Each forge's own payload, sent to the address that its hook would have."""
     alice.rest.create_repository(repository)
+    base = push_base(docker_engine, drydock, alice, f"{repository}-base:1")
+    alice.rest.post(f"/repository/{repository}-base/changevisibility", {"visibility": "public"})
     source = Repository(root, f"{repository.replace('/', '-')}.git")
     source.commit({"readme": "nothing to build yet"})
     trigger = _activated(alice, repository, ssh, source)
@@ -100,7 +112,7 @@ def test_a_push_on_any_forge_becomes_an_image_and_is_told(
     alice.rest.post(f"/repository/{repository}/notification/", note)
     commits = {}
     for forge, (headers, payload) in FORGES.items():
-        commit = source.commit({"Dockerfile": f"FROM scratch\nCOPY readme /readme\nLABEL forge={forge}\n"}, forge)
+        commit = source.commit({"Dockerfile": f'FROM {base}\nCOPY readme /readme\nCMD ["echo", "{forge}"]\n'}, forge)
         _deliver(hook, headers, json.dumps(payload).replace(SHA, commit))
         commits[commit] = forge
 
@@ -109,10 +121,14 @@ def test_a_push_on_any_forge_becomes_an_image_and_is_told(
     for each in started:
         build = Build(alice.rest, repository, each["id"])
         build.wait("complete")
-        alice.registry.check_image(repository, build.status()["image_digest"])
-        manifest = alice.registry.get_manifest(repository, build.status()["image_digest"])
-        config = json.loads(alice.registry.get_blob(repository, manifest["config"]["digest"]))
-        assert config["config"]["Labels"]["forge"] == commits[each["trigger_metadata"]["commit"]]
+    log_in(docker_engine, drydock, alice.name, alice.password)
+    for each in started:
+        build = Build(alice.rest, repository, each["id"])
+        image = f"{drydock.registry}/{repository}@{build.status()['image_digest']}"
+        said = docker_engine.docker("run", "--rm", "--network", "none", image).splitlines()
+        docker_engine.docker("rmi", image)
+        assert said[-1] == commits[each["trigger_metadata"]["commit"]]
+    docker_engine.docker("logout", drydock.registry)
     receiver.wait("/built", number=len(FORGES))
     told = {request.json["build_id"] for request in receiver.at("/built")}
     assert told == {each["id"] for each in started}
