@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from models import jobs
 from models.build_cache import cache_name, keep_cache, use_cache
 from models.build_options import FEATURES, check_feature
 from models.build_orders import GitOrder, Login, Order, record_commit, record_inputs
-from models.errors import DomainError, Invalid, Upstream
+from models.errors import Conflict, DomainError, Invalid, Upstream
 from models.jobs import Lease
 from models.tables.base import now
 
@@ -38,6 +39,8 @@ LABEL = "drydock.job"
 """On everything that a build makes on the engine: the job's uuid."""
 PUSH_TRIES = 3
 PUSH_PAUSE_S = 1.0
+COLLISIONS = 10
+COLLISION_PAUSE_S = 0.1
 _ARCHIVE = "archive"
 _TREE = "tree"
 
@@ -293,6 +296,18 @@ class Attempt:
     def _push_tag(self, image: str, repository: str, tag: str, on_event: Callable[[Progress], None]) -> str:
         for tried in range(1, PUSH_TRIES + 1):
             try:
+                return self._push_once(image, repository, tag, on_event)
+            except PushFailed as exc:
+                if tried == PUSH_TRIES:
+                    raise
+                self._log.output(f"{exc.detail}; trying again in {PUSH_PAUSE_S:g} s")
+                time.sleep(PUSH_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    def _push_once(self, image: str, repository: str, tag: str, on_event: Callable[[Progress], None]) -> str:
+        """Push; once more when a build that pushes the same tag by the same engine came in between."""
+        for left in reversed(range(COLLISIONS)):
+            try:
                 return self._engine.push(
                     image,
                     repository,
@@ -302,11 +317,10 @@ class Attempt:
                     cancelled=self._ended,
                     timeout_s=self._left(),
                 )
-            except PushFailed as exc:
-                if tried == PUSH_TRIES:
+            except Conflict:
+                if not left:
                     raise
-                self._log.output(f"{exc.detail}; trying again in {PUSH_PAUSE_S:g} s")
-                time.sleep(PUSH_PAUSE_S)
+                time.sleep(COLLISION_PAUSE_S * (1 + secrets.randbelow(4)))
         raise AssertionError("the last try returns or raises")
 
     def _record(self, **more: str) -> None:

@@ -24,7 +24,7 @@ from buildworker.output import Line
 from buildworker.progress import Progress
 from buildworker.watch import Cancelled, never
 from config.kinds import EngineKind
-from models.errors import Upstream
+from models.errors import Conflict, Upstream
 
 
 @dataclass
@@ -32,12 +32,14 @@ class MemoryEngine:
     """A `builder.Engine`. `private` images need these credentials, any other can be pulled by anybody.
 
     `RUN echo TEXT`, `RUN exit CODE`, `RUN leak` (prints all passwords it was given), `RUN wait` (until `gate` is set),
-    `RUN crash` (fails as no engine should). While `away` it does not answer; `refusals` pushes will fail.
+    `RUN crash` (fails as no engine should). While `away` it does not answer; `refusals` pushes will fail,
+    `collisions` meet another of the same tag.
     """
 
     private: Mapping[str, Credentials] = field(default_factory=dict)
     away: bool = False
     refusals: int = 0
+    collisions: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
     waiting: threading.Event = field(default_factory=threading.Event)
     images: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -112,6 +114,9 @@ class MemoryEngine:
         self._answer()
         if image_id not in self.images:
             raise Upstream(f"No such image: {image_id}")
+        if self.collisions:
+            self.collisions -= 1
+            raise Conflict(f"another build pushed {repository}:{tag} at the same moment; build again")
         if self.refusals:
             self.refusals -= 1
             raise PushFailed(f"{repository}:{tag}: the registry refuses it")

@@ -132,6 +132,15 @@ def test_a_mistake_of_ours_is_not_told_to_the_user(workshop: Workshop) -> None:
     assert "Something unexpected" in (build.job.error or "")
 
 
+def test_builds_that_push_the_same_tag_at_once_all_end_well(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "COLLISION_PAUSE_S", 0.001)
+    workshop.engine.collisions = 3
+    job = workshop.run(workshop.ask("FROM base\n")).job
+    assert (job.phase, job.attempts) == ("complete", 1)
+
+
 def test_a_push_is_tried_three_times(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempt, "PUSH_PAUSE_S", 0.01)
     workshop.engine.refusals = 1
