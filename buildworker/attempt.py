@@ -242,17 +242,17 @@ class Attempt:
         return self._engine.build(
             source.context,
             source.dockerfile,
+            options=self._options(),
             timeout_s=self._left(),
             on_line=self._tell,
             cancelled=self._ended,
-            labels={**self._order.options.labels, LABEL: self._work.lease.uuid},
-            registries=self._registries(),
-            options=self._options(),
         )
 
     def _options(self) -> Options:
         wanted = self._order.options
         return Options(
+            labels={**wanted.labels, LABEL: self._work.lease.uuid},
+            registries=self._registries(),
             args=wanted.args,
             secrets=wanted.secrets,
             target=wanted.target,

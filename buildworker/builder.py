@@ -38,16 +38,27 @@ class Credentials:
     password: str = field(repr=False)
 
 
+Registries = Mapping[str, Credentials]  # by registry, as in an image's name: localhost:8080, quay.io, docker.io
+
+
 @dataclass(frozen=True)
 class Options:
-    """What a build is to be beyond its Dockerfile; what an engine cannot do of it, it refuses (`features`).
+    """What a build is to be beyond its Dockerfile; what an engine cannot do of it, it refuses.
 
-    `secrets` are for `RUN --mount=type=secret,id=`. `target`: the stage to build; None is the last. `platform`: such as
-    `linux/arm64`; None is the engine's own. Builds of one `scope` share what is cached of RUN and its cache mounts, and
-    no others do; none: nothing is cached. `cache_from`: images to take cached steps from. `cache_out`: put into the
-    image what makes it such an image. `build`: the value of the label by which `remove_by_label` finds what is left.
+    With `pull`, the engine asks the registry for every base image, with what it has of `registries`, so that nobody
+    builds on an image that another's build left here. `secrets` are for `RUN --mount=type=secret,id=`. `target`: the
+    stage to build; None is the last. `platform`: such as `linux/arm64`; None is the engine's own. Builds of one `scope`
+    share what is cached of RUN and its cache mounts, and no others do; none: nothing is cached. `cache_from`: images to
+    take cached steps from. `cache_out`: put into the image what makes it such an image. `build`: the value of the label
+    by which `remove_by_label` finds what is left.
     """
 
+    labels: Mapping[str, str] = field(default_factory=dict)
+    registries: Registries = field(default_factory=dict)
+    pull: bool = True
+    network_mode: str | None = None
+    memory_bytes: int | None = None
+    cpu_shares: int | None = None
     args: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     target: str | None = None
@@ -59,7 +70,6 @@ class Options:
 
 
 PLAIN = Options()
-Registries = Mapping[str, Credentials]  # by registry, as in an image's name: localhost:8080, quay.io, docker.io
 
 
 @dataclass(frozen=True)
@@ -99,22 +109,14 @@ class Engine(Protocol):
         context: Path,
         dockerfile: Path,
         *,
+        options: Options = PLAIN,
         timeout_s: float,
         on_line: Callable[[Line], None],
         cancelled: Callable[[], bool] = never,
-        labels: Mapping[str, str] | None = None,
-        registries: Registries | None = None,
-        pull: bool = True,
-        network_mode: str | None = None,
-        memory_bytes: int | None = None,
-        cpu_shares: int | None = None,
-        options: Options = PLAIN,
     ) -> str:
         """Build the folder and return the image's id; the image has no tag. `BuildFailed`, `BuildTimeout`.
 
-        With `pull`, the engine asks the registry for every base image with these credentials, so that nobody builds on
-        an image that another's build left here. Nothing but the image stays on the engine, and of a build that
-        does not succeed nothing does.
+        Nothing but the image stays on the engine, and of a build that does not succeed nothing does.
         """
 
     def push(

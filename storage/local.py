@@ -77,8 +77,7 @@ class LocalStorage:
                 self._delete(path)
             return
         with ThreadPoolExecutor(AT_ONCE, "delete") as pool:
-            for _ in pool.map(self._delete, gone):
-                pass  # or what failed first is raised
+            list(pool.map(self._delete, gone))  # or what failed first is raised
 
     def _delete(self, path: str) -> None:
         with _errors(path), suppress(*_ABSENT):

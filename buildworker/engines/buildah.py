@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from buildworker.builder import PLAIN, BuildFailed, Credentials, EngineInfo, Options, PullFailed, PushFailed, Registries
+from buildworker.builder import PLAIN, BuildFailed, Credentials, EngineInfo, Options, PullFailed, PushFailed
 from buildworker.engines import command
 from buildworker.engines.platforms import emulated
 from buildworker.masking import Masker
@@ -87,18 +87,12 @@ class BuildahEngine:
         context: Path,
         dockerfile: Path,
         *,
+        options: Options = PLAIN,
         timeout_s: float,
         on_line: Callable[[Line], None],
         cancelled: Callable[[], bool] = never,
-        labels: Mapping[str, str] | None = None,
-        registries: Registries | None = None,
-        pull: bool = True,
-        network_mode: str | None = None,
-        memory_bytes: int | None = None,
-        cpu_shares: int | None = None,
-        options: Options = PLAIN,
     ) -> str:
-        known = registries or {}
+        known = options.registries
         text = dockerfile.read_text(encoding="utf-8-sig", errors="replace")
         if _STORES.search(text) or any(_STORES.search(value) for value in options.args.values()):
             raise BuildFailed("The Dockerfile names an image of containers-storage; images come from registries only.")
@@ -107,14 +101,18 @@ class BuildahEngine:
         copied = place / "Dockerfile"
         copied.write_text(text)
         made = place / "image"
-        limits = {"--memory": memory_bytes, "--cpu-shares": cpu_shares, "--network": network_mode}
+        limits = {
+            "--memory": options.memory_bytes,
+            "--cpu-shares": options.cpu_shares,
+            "--network": options.network_mode,
+        }
         arguments = [
             *("build", "--no-cache", "--force-rm", "--layers=false", "--format=docker", "--http-proxy=false"),
             *self._access(known, known),
             *(f"--file={copied}", f"--iidfile={made}"),
-            *(["--pull-always"] if pull else ["--pull=false"]),
+            *(["--pull-always"] if options.pull else ["--pull=false"]),
             *(f"{name}={value}" for name, value in limits.items() if value),
-            *_chosen(options, labels or {}, _written(place, options.secrets)),
+            *_chosen(options, _written(place, options.secrets)),
             str(context),
         ]
         steps = _Steps(on_line)
@@ -235,9 +233,9 @@ class _Steps:
         self._on_line(Line(f"Step {self._begun}/{of} : {step[4]}", "command", self._begun, of))
 
 
-def _chosen(options: Options, labels: Mapping[str, str], files: Mapping[str, Path]) -> list[str]:
+def _chosen(options: Options, files: Mapping[str, Path]) -> list[str]:
     pairs = [("build-arg", f"{name}={value}") for name, value in options.args.items()]
-    pairs += [("label", f"{name}={value}") for name, value in labels.items()]
+    pairs += [("label", f"{name}={value}") for name, value in options.labels.items()]
     pairs += [("secret", f"id={name},src={path}") for name, path in files.items()]
     pairs += [("target", options.target)] if options.target else []
     pairs += [("platform", options.platform)] if options.platform else []

@@ -6,12 +6,12 @@ BuildKit asks meanwhile is answered by `session.Session`.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
-from buildworker.builder import PLAIN, BuildFailed, Options, Registries
+from buildworker.builder import PLAIN, BuildFailed, Options
 from buildworker.context import open_context
 from buildworker.engines.connection import Client, Failure, Message, Start
 from buildworker.engines.daemon import Daemon
@@ -41,22 +41,16 @@ class BuildKitEngine(Daemon):
         context: Path,
         dockerfile: Path,
         *,
+        options: Options = PLAIN,
         timeout_s: float,
         on_line: Callable[[Line], None],
         cancelled: Callable[[], bool] = never,
-        labels: Mapping[str, str] | None = None,
-        registries: Registries | None = None,
-        pull: bool = True,
-        network_mode: str | None = None,
-        memory_bytes: int | None = None,
-        cpu_shares: int | None = None,
-        options: Options = PLAIN,
     ) -> str:
         opened = open_context(context, dockerfile)
-        known = registries or {}
+        known = options.registries
         trace = Trace(on_line)
         failure = Failure("the build", _failed, *known.values(), secrets=options.secrets.values())
-        params = _params(options, labels or {}, opened.dockerfile, pull=pull, network_mode=network_mode)
+        params = _params(options, opened.dockerfile)
         try:
             with Session(self.url, options.secrets, known) as session:
                 start = _start(opened.stream, {**params, "session": session.id})
@@ -70,9 +64,7 @@ class BuildKitEngine(Daemon):
         return trace.image_id
 
 
-def _params(
-    options: Options, labels: Mapping[str, str], dockerfile: str, *, pull: bool, network_mode: str | None
-) -> dict[str, Any]:
+def _params(options: Options, dockerfile: str) -> dict[str, Any]:
     args = dict(options.args)
     if options.scope:
         args["BUILDKIT_CACHE_MOUNT_NS"] = _place(options.scope)
@@ -82,18 +74,18 @@ def _params(
         "version": _VERSION,
         "dockerfile": dockerfile,
         "buildargs": json.dumps(args),
-        "labels": json.dumps(dict(labels)),
+        "labels": json.dumps(dict(options.labels)),
         "rm": True,
         "forcerm": True,
         "nocache": options.scope is None,
-        "pull": pull,
+        "pull": options.pull,
         "cachefrom": json.dumps(list(options.cache_from)),
     }
     if options.scope:
         # BuildKit's cache is one for the whole engine, and a RUN that was answered with somebody's secret must not be
         # had by repeating its text. The names of extra hosts count as a part of each RUN; this one leads nowhere.
         params["extrahosts"] = f"{_place(options.scope)}.cache.invalid:0.0.0.0"
-    chosen = {"target": options.target, "platform": options.platform, "networkmode": network_mode}
+    chosen = {"target": options.target, "platform": options.platform, "networkmode": options.network_mode}
     return params | {name: value for name, value in chosen.items() if value}
 
 

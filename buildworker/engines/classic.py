@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -33,29 +33,23 @@ class DockerEngine(Daemon):
         context: Path,
         dockerfile: Path,
         *,
+        options: Options = PLAIN,
         timeout_s: float,
         on_line: Callable[[Line], None],
         cancelled: Callable[[], bool] = never,
-        labels: Mapping[str, str] | None = None,
-        registries: Registries | None = None,
-        pull: bool = True,
-        network_mode: str | None = None,
-        memory_bytes: int | None = None,
-        cpu_shares: int | None = None,
-        options: Options = PLAIN,
     ) -> str:
         if options.secrets:
             raise BuildFailed("The Docker engine's classic builder has no secrets; it would leave them in the image.")
         opened = open_context(context, dockerfile)
-        known = registries or {}
-        limits = {"memory": memory_bytes, "memswap": memory_bytes, "cpushares": cpu_shares}
+        known, memory = options.registries, options.memory_bytes
+        limits = {"memory": memory, "memswap": memory, "cpushares": options.cpu_shares}
         chosen = {
             "dockerfile": opened.dockerfile,
             "buildargs": dict(options.args),
             "target": options.target,
-            "labels": dict(labels or {}),
-            "pull": pull,
-            "network_mode": network_mode,
+            "labels": dict(options.labels),
+            "pull": options.pull,
+            "network_mode": options.network_mode,
             "container_limits": {name: limit for name, limit in limits.items() if limit},
         }
         output = BuildOutput(on_line)

@@ -17,7 +17,6 @@ from buildworker.builder import (
     Options,
     PullFailed,
     PushFailed,
-    Registries,
 )
 from buildworker.dockerfile import base_images, instructions
 from buildworker.output import Line
@@ -71,20 +70,14 @@ class MemoryEngine:
         context: Path,
         dockerfile: Path,
         *,
+        options: Options = PLAIN,
         timeout_s: float,
         on_line: Callable[[Line], None],
         cancelled: Callable[[], bool] = never,
-        labels: Mapping[str, str] | None = None,
-        registries: Registries | None = None,
-        pull: bool = True,
-        network_mode: str | None = None,
-        memory_bytes: int | None = None,
-        cpu_shares: int | None = None,
-        options: Options = PLAIN,
     ) -> str:
         self._answer()
         text = dockerfile.read_text()
-        known = registries or {}
+        known = options.registries
         self.asked.append(options)
         for image in base_images(text, options.args, options.target):
             self._check(image, known.get(image.partition("/")[0]))
@@ -97,7 +90,7 @@ class MemoryEngine:
                 for line in self._run(step.rest, known.values(), cancelled, end):
                     on_line(Line(line))
         image_id = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-        self.images[image_id] = labels or {}
+        self.images[image_id] = options.labels
         return image_id
 
     def push(

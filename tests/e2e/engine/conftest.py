@@ -5,12 +5,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
 
-from buildworker.builder import Credentials
+from buildworker.builder import Credentials, Options
 from buildworker.engines.buildkit import BuildKitEngine
 from buildworker.engines.classic import DockerEngine
 from buildworker.output import Line
@@ -39,6 +41,14 @@ def containers(docker_engine: RealEngine) -> Callable[[], list[str]]:
     return lambda: docker_engine.docker("ps", "--all", "--quiet").split()
 
 
+def split(given: dict[str, object]) -> dict[str, object]:
+    """What a test says of a build, as the engine takes it; without a network and a pull, unless it is said."""
+    names = {each.name for each in fields(Options)} & given.keys()
+    plain = replace(cast(Options, given.get("options", Options())), pull=False, network_mode="none")
+    options = replace(plain, **{name: given[name] for name in names})  # type: ignore[arg-type]
+    return {name: value for name, value in given.items() if name not in names} | {"options": options}
+
+
 class Project:
     """A folder to build, and what the engine said."""
 
@@ -54,8 +64,8 @@ class Project:
     def build(self, dockerfile: str, **options: object) -> str:
         """Build on what the engine has, without a network, unless told otherwise."""
         (self.folder / "Dockerfile").write_text(dockerfile)
-        chosen = {"pull": False, "network_mode": "none", "timeout_s": 120.0, "on_line": self.lines.append, **options}
-        return self.engine.build(self.folder, self.folder / "Dockerfile", **chosen)  # type: ignore[arg-type]
+        given = {"timeout_s": 120.0, "on_line": self.lines.append, **split(options)}
+        return self.engine.build(self.folder, self.folder / "Dockerfile", **given)  # type: ignore[arg-type]
 
 
 @pytest.fixture

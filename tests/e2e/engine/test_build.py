@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from buildworker.builder import BuildFailed
+from buildworker.builder import BuildFailed, Options
 from buildworker.engines.classic import DockerEngine
 from tests.e2e.engine.conftest import Project
 from tests.services.docker_engine import DockerEngine as RealEngine
@@ -96,9 +96,8 @@ def test_a_dockerfile_outside_the_context_is_used_and_not_part_of_it(
     (project.folder / "kept.txt").write_text("x")
     outside = project.folder.parent / "App.dockerfile"
     outside.write_text("FROM base\nCOPY . /all\n")
-    image = engine.build(
-        project.folder, outside, timeout_s=60, on_line=project.lines.append, pull=False, network_mode="none"
-    )
+    options = Options(pull=False, network_mode="none")
+    image = engine.build(project.folder, outside, options=options, timeout_s=60, on_line=project.lines.append)
     assert docker_engine.docker("run", "--rm", "--network", "none", image, "ls", "-A", "/all") == "kept.txt"
     engine.remove_image(image)
 
@@ -137,11 +136,12 @@ def test_memory_is_limited(project: Project) -> None:
 _MEASURE = """
 import resource, sys
 from pathlib import Path
+from buildworker.builder import Options
 from buildworker.engines.classic import DockerEngine
 engine, folder = DockerEngine(sys.argv[1]), Path(sys.argv[2])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-image = engine.build(folder, folder / "Dockerfile", timeout_s=300, on_line=lambda line: print(line.text), pull=False,
-                     network_mode="none")
+image = engine.build(folder, folder / "Dockerfile", options=Options(pull=False, network_mode="none"), timeout_s=300,
+                     on_line=lambda line: print(line.text))
 engine.remove_image(image)
 print("grew", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """

@@ -16,7 +16,7 @@ from buildworker.builder import BuildFailed, BuildTimeout, Options, PullFailed
 from buildworker.engines.buildah import BuildahEngine
 from buildworker.output import Line
 from models.errors import Upstream
-from tests.e2e.engine.conftest import READER
+from tests.e2e.engine.conftest import READER, split
 
 
 class Project:
@@ -31,8 +31,8 @@ class Project:
 
     def build(self, dockerfile: str, **options: object) -> str:
         (self.folder / "Dockerfile").write_text(dockerfile)
-        chosen = {"pull": False, "network_mode": "none", "timeout_s": 120.0, "on_line": self.lines.append, **options}
-        return self.engine.build(self.folder, self.folder / "Dockerfile", **chosen)  # type: ignore[arg-type]
+        given = {"timeout_s": 120.0, "on_line": self.lines.append, **split(options)}
+        return self.engine.build(self.folder, self.folder / "Dockerfile", **given)  # type: ignore[arg-type]
 
     def push(self, image: str, repository: str) -> str:
         return self.engine.push(image, repository, "latest", auth=READER, on_event=lambda _: None)
