@@ -16,6 +16,7 @@ from tests.services.containerd import containerd
 from tests.services.docker_engine import DockerEngine
 from tests.services.drydock import Drydock, embedded, mixed, production
 from tests.services.postgres import Postgres
+from tests.services.private_registry import private_registry as run_private_registry
 from tests.services.redis import Redis
 from tests.services.s3 import S3
 
@@ -91,3 +92,10 @@ def docker(docker_engine: DockerEngine, drydock: Drydock, alice: Person) -> Iter
     yield docker_engine
     docker_engine.docker("logout", drydock.registry)
     forget_images(docker_engine, drydock)
+
+
+@pytest.fixture(scope="session")
+def private_registry() -> Iterator[str]:
+    """`host:port` of a registry that only `READER` may use."""
+    with run_private_registry() as host:
+        yield host

@@ -1,28 +1,20 @@
-"""The engine as the worker drives it, a registry that asks for credentials, and a connection that can be cut."""
+"""The engine as the worker drives it, and a connection that can be cut."""
 
-import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import cast
 
 import pytest
-import yaml
 
-from buildworker.builder import Credentials, Options
+from buildworker.builder import Options
 from buildworker.engines.buildkit import BuildKitEngine
 from buildworker.engines.classic import DockerEngine
 from buildworker.output import Line
-from tests.services import process
 from tests.services.docker_engine import DockerEngine as RealEngine
-from tests.services.ports import free_port, listening
-
-READER = Credentials("reader", "reader-secret")
-# bcrypt, of the password above, at its lowest cost.
-_HTPASSWD = "reader:$2b$04$drydockdrydockdrydocku7l80W/ir2G8WCHOb6aMEDxze9Zfu7F6\n"
 
 
 @pytest.fixture(scope="session")
@@ -73,30 +65,6 @@ def project(engine: DockerEngine, tmp_path: Path) -> Project:
     folder = tmp_path / "project"
     folder.mkdir()
     return Project(engine, folder)
-
-
-@pytest.fixture(scope="session")
-def private_registry() -> Iterator[str]:
-    """`host:port` of a registry that only `READER` may use."""
-    port, folder = free_port(), process.scratch_folder("private-registry")
-    passwords, file = folder / "htpasswd", folder / "config.yml"
-    passwords.write_text(_HTPASSWD)
-    config: Mapping[str, object] = {
-        "version": "0.1",
-        "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-        "auth": {"htpasswd": {"realm": "test", "path": str(passwords)}},
-    }
-    file.write_text(yaml.safe_dump(config))
-    program = shutil.which("docker-registry") or "docker-registry"
-    server = process.start(
-        "private-registry", [program, "serve", file], ready=lambda: listening(port), scratch=[folder]
-    )
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop()
 
 
 class Relay:

@@ -16,7 +16,8 @@ from buildworker.builder import BuildFailed, BuildTimeout, Options, PullFailed
 from buildworker.engines.buildah import BuildahEngine
 from buildworker.output import Line
 from models.errors import Upstream
-from tests.e2e.engine.conftest import READER, split
+from tests.e2e.engine.conftest import split
+from tests.services.private_registry import READER
 
 
 class Project:

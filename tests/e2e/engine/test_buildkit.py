@@ -12,8 +12,9 @@ from buildworker.engines.buildkit import BuildKitEngine
 from buildworker.engines.classic import DockerEngine
 from buildworker.watch import Cancelled
 from models.errors import Upstream
-from tests.e2e.engine.conftest import READER, Project, Relay
+from tests.e2e.engine.conftest import Project, Relay
 from tests.services.docker_engine import DockerEngine as RealEngine
+from tests.services.private_registry import READER
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from buildworker.engines.classic import DockerEngine
 from buildworker.progress import Progress
 from buildworker.watch import Cancelled
 from models.errors import Conflict
-from tests.e2e.engine.conftest import READER, Project
+from tests.e2e.engine.conftest import Project
 from tests.services.docker_engine import DockerEngine as RealEngine
+from tests.services.private_registry import READER
 
 Images = Callable[[], set[str]]
 
