@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import storage.local
 from storage.driver import StorageError, UploadBusy, UploadLost
 from storage.local import LocalStorage
 from tests.factories.streams import MIB, content
@@ -68,6 +69,25 @@ def test_refuses_a_second_request_while_one_appends(local: LocalStorage, local_r
             local.commit(state)
     local.commit(local.append(state, [b"second"]))
     assert local.read("busy") == b"first second"
+
+
+def test_large_uploads_reach_the_disk_while_they_come(local: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    begin = storage.local._begin_writing
+
+    def watched(fd: int, start: int, length: int) -> None:
+        asked.append((start, start + length))
+        begin(fd, start, length)
+
+    monkeypatch.setattr(storage.local, "_begin_writing", watched)
+    first = content(9 * MIB)
+    state = local.append(local.begin("a/large"), (first[at : at + 300_000] for at in range(0, len(first), 300_000)))
+    state = local.append(state, iter([content(20 * MIB), b"the end"]))
+    begun, ended = zip(*asked, strict=True)
+    assert (begun[0], ended[-1]) == (0, 29 * MIB)  # all but the last bytes
+    assert begun[1] <= 9 * MIB  # what the first request left
+    local.commit(state)
+    assert local.read("a/large") == first + content(20 * MIB) + b"the end"
 
 
 def test_says_when_acknowledged_bytes_are_missing(local: LocalStorage, local_root: Path) -> None:
