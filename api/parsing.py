@@ -9,10 +9,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import UnsupportedMediaType
 
-from models.errors import Invalid
+from models.errors import NO_FACTS, Invalid
 
 MAX_BODY = 1024 * 1024
 """Bytes of JSON that an operation reads at most."""
+_NO_VALUES = frozenset({"", "null"})
 _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 60
 _SECRET_FIELDS = ("password", "token", "secret")
@@ -53,12 +54,14 @@ NULL = _Null()
 
 
 class Body(BaseModel):
-    """A request body. Unknown fields are refused, and values are not converted from one type to another.
+    """A request body. Values are not converted from one type to another.
 
-    A field that may be left out is not null on that account, as in Quay; one that may be is marked by `NULL`.
+    Fields that nobody knows are ignored, as Quay does, whose clients send some; bodies that Quay does not have refuse
+    them (`extra="forbid"`). A field that may be left out is not null on that account, as in Quay; one that may be is
+    marked by `NULL`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra=_without_null)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, json_schema_extra=_without_null)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,9 +78,24 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """The query string; unknown parameters are ignored, as Quay does."""
+    """The query string; unknown parameters are ignored, as Quay does, and an empty one is not given, or false."""
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_empty(cls, given: dict[str, str]) -> dict[str, str]:
+        if _NO_VALUES.isdisjoint(given.values()):
+            return given
+        read = dict(given)
+        for name, field in cls.model_fields.items():
+            key = field.alias or name
+            value = read.get(key)
+            if value in _NO_VALUES and field.annotation in {bool, bool | None}:
+                read[key] = "false"
+            elif value == "" and field.default is None and field.annotation != int | None:
+                del read[key]
+        return read
 
     @property
     def is_quick(self) -> bool:
@@ -112,7 +130,9 @@ def parse_query(model: type[Parsed], given: dict[str, str]) -> Parsed:
         _refuse_unstorable(given)
         return model.model_validate(given)
     except ValidationError as exc:
-        raise Invalid(explain(exc)) from exc
+        found = exc.errors(include_url=False)
+        by_name = {str(detail["loc"][0]): _finding(detail) for detail in found if detail["loc"]}
+        raise Invalid(explain(exc), facts={"message": by_name} if by_name else NO_FACTS) from exc
     except ValueError as exc:
         raise Invalid(f"query string: {exc}") from exc
 

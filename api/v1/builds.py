@@ -22,7 +22,7 @@ from storage.driver import StorageError
 section = Section("build", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999
-_MOST_LISTED = 1000
+MOST_LISTED = 1000
 Text = Annotated[str, Field(max_length=8192)]
 Secret = Annotated[str, Field(max_length=build_options.LONGEST_SECRET)]
 
@@ -57,10 +57,8 @@ class BuildRequest(Body):
 
 
 class BuildsQuery(Query):
-    since: int | None = Field(
-        None, ge=0, le=_LAST_SECOND, description="Returns all builds since the given unix timecode"
-    )
-    limit: int = Field(5, ge=1, description="The maximum number of builds to return")
+    since: int | None = Field(None, le=_LAST_SECOND, description="Returns all builds since the given unix timecode")
+    limit: int = Field(5, ge=0, description="The maximum number of builds to return; 0: all that fit")
 
 
 class LogsQuery(Query):
@@ -188,8 +186,8 @@ class RepositoryBuilds(BuildsResource):
     @operation("getRepoBuilds", allow=repo_read)
     def get(self, repository: Repository, query: BuildsQuery) -> BuildsView:
         """Get the list of repository builds."""
-        since = None if query.since is None else datetime.fromtimestamp(query.since, UTC)
-        limit = min(query.limit, _MOST_LISTED)
+        since = None if query.since is None else datetime.fromtimestamp(max(query.since, 0), UTC)
+        limit = min(query.limit or MOST_LISTED, MOST_LISTED)
         found = builds.list_builds(self.session, repository, limit=limit, since=since)
         return BuildsView(builds=self.show(repository, found))
 

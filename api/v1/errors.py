@@ -69,6 +69,12 @@ _HTTP = {
 
 
 class ProblemView(View):
+    """What went wrong. `message` says the same once more, since Quay says some things by that name alone.
+
+    Of parameters in the query string it tells one by one, as there.
+    """
+
+    message: str | dict[str, str]
     detail: str
     error_message: str
     error_type: str
@@ -108,6 +114,7 @@ def problem(
     code = status or KINDS[error_type].status
     model = UnauthenticatedView if code == 401 else ProblemView
     view = model(
+        message=detail,
         detail=detail,
         error_message=detail,
         error_type=error_type,
@@ -115,7 +122,7 @@ def problem(
         type=type_url(error_type),
         status=code,
     )
-    content = json.dumps({**facts, **view.model_dump()})
+    content = json.dumps({**view.model_dump(), **facts})
     return finish(Response(content, status=code, mimetype="application/json"))
 
 

@@ -24,7 +24,7 @@ class OrganizationChange(Body):
 
 class InstallOrganization(View):
     name: str
-    email: str | None
+    email: str
     avatar: AvatarView
 
 
@@ -62,4 +62,4 @@ class InstallationOrganization(Resource):
 
 
 def _show(organization: Organization) -> InstallOrganization:
-    return InstallOrganization(name=organization.name, email=organization.email, avatar=avatar_of(organization))
+    return InstallOrganization(name=organization.name, email=organization.email or "", avatar=avatar_of(organization))

@@ -40,13 +40,14 @@ class UserChange(Body):
     email: str | None = Field(None, description="The user's address")
     password: SecretStr | None = Field(None, description="A new password, of at least 8 characters")
     enabled: bool | None = Field(None, description="Whether the user, its tokens and its robots are let in")
+    superuser: bool | None = Field(None, description="Only false: superusers are named by who runs the installation")
 
 
 class InstallUser(WithQuota):
     kind: Literal["user"] = "user"
     name: str
     username: str
-    email: str | None
+    email: str
     verified: bool
     avatar: AvatarView
     super_user: bool
@@ -74,7 +75,7 @@ def install_facts(superusers: Superusers, user: User) -> dict[str, Any]:
     return {
         "name": user.name,
         "username": user.name,
-        "email": user.email,
+        "email": user.email or "",
         "verified": user.verified,
         "avatar": avatar_of(user),
         "super_user": superusers.identify(user).superuser,
@@ -133,8 +134,10 @@ class InstallationUser(_Users):
         What a superuser signs in by is changed by that superuser alone; a colleague may be disabled, though.
         """
         is_superuser = self.services.superusers.identify(user).superuser
-        if is_superuser and not (body.email is None and body.password is None):
+        if is_superuser and not (body.email is None and body.password is None and body.superuser is None):
             raise Invalid("Cannot update a superuser")
+        if body.superuser:
+            raise Invalid("superuser: superusers are named by SUPER_USERS, or by `drydock user create --superuser`")
         users.change_user(
             self.session,
             user,

@@ -18,6 +18,7 @@ from registry.names import Malformed, parse_tag
 section = Section("tag", __doc__)
 
 MOST_TAGS = 100
+LAST_PAGE = 1_000_000
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999 as Unix time: no calendar here goes on."""
 NameFilter = tuple[Literal["like", "eq"], str]
@@ -25,8 +26,8 @@ NameFilter = tuple[Literal["like", "eq"], str]
 
 class TagsQuery(Query):
     only_active: bool = Field(False, alias="onlyActiveTags", description="Only tags that are in force")
-    page: int = Field(1, ge=1, le=1_000_000, description="Page index for the results, from 1")
-    limit: int = Field(50, ge=1, description=f"Limit to the number of results to return per page. Max {MOST_TAGS}.")
+    page: int = Field(1, description="Page index for the results, from 1")
+    limit: int = Field(50, description=f"Limit to the number of results to return per page, 1 to {MOST_TAGS}")
     filter_tag_name: str | None = Field(None, description="`like:text` or `eq:text`: limits the tags by their names")
     specific: str | None = Field(None, alias="specificTag", description="Filters the tags to the specific tag")
 
@@ -40,7 +41,7 @@ class TagView(View):
 
     name: str
     reversion: bool = Field(description="Whether it was brought back from the tag's history")
-    immutable: Sparse[Literal[True]] = None
+    immutable: bool
     start_ts: int = Field(description="Unix time in seconds")
     end_ts: Sparse[int] = None
     manifest_digest: str
@@ -66,7 +67,9 @@ class TagChange(Body):
     manifest_digest: Annotated[str | None, NULL] = Field(
         None, max_length=140, description="The manifest that the tag names from now on; a tag that is missing is made"
     )
-    image: str | None = Field(None, max_length=64, description="The same by the image's id; the digest weighs more")
+    image: Annotated[str | None, NULL] = Field(
+        None, max_length=64, description="The same by the image's id; the digest weighs more"
+    )
     expiration: Annotated[float | None, NULL] = Field(
         None, ge=0, le=LAST_SECOND, description="When the tag ends, as Unix time in seconds; null: never"
     )
@@ -88,8 +91,8 @@ class RepositoryTags(Resource):
         found = tags.list_tags(
             self.session,
             repository,
-            page=query.page,
-            limit=min(query.limit, MOST_TAGS),
+            page=min(max(query.page, 1), LAST_PAGE),
+            limit=min(max(query.limit, 1), MOST_TAGS),
             specific=query.specific,
             name_filter=_name_filter(query.filter_tag_name),
             only_active=query.only_active,
@@ -99,8 +102,10 @@ class RepositoryTags(Resource):
 
 class _Tag(Resource):
     def named(self, repository: Repository, body: TagChange | TagRestoration) -> str | None:
-        """The digest of what the body names; NotFound if it names an image that is not here."""
+        """The digest of what the body names; NotFound if it names an image that is not here, or a digest of null."""
         if body.manifest_digest is not None or body.image is None:
+            if body.manifest_digest is None and "manifest_digest" in body.model_fields_set:
+                raise NotFound("Not Found")
             return body.manifest_digest
         manifest, below = find_image(self.session, repository, body.image, deleted=True)
         if below:
@@ -162,7 +167,7 @@ def _view(tag: ListedTag) -> TagView:
     return TagView(
         name=tag.name,
         reversion=tag.reversion,
-        immutable=True if tag.immutable else None,
+        immutable=tag.immutable,
         start_ts=tag.start_ms // 1000,
         end_ts=None if end is None else int(end.timestamp()),
         manifest_digest=tag.digest,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.endpoint import NULL, Answer, Body, Query, Section, View, operation
 from api.rules import repo_admin
-from api.v1.builds import BuildsResource, BuildsView, BuildView, ReadersBuildView, build_path
+from api.v1.builds import MOST_LISTED, BuildsResource, BuildsView, BuildView, ReadersBuildView, build_path
 from api.v1.trigger_views import TriggerShow, TriggerView
 from buildworker import look
 from buildworker.forges import ForgeApi, Hook
@@ -28,7 +28,7 @@ section = Section("trigger", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 Text = Annotated[str, Field(max_length=8192)]
 
 
-class NewTrigger(Body):
+class NewTrigger(Body, extra="forbid"):
     """A git repository whose pushes shall become images."""
 
     service: Service = Field(description="Where the git repository is; `custom-git` for any server.")
@@ -60,14 +60,14 @@ class RefChoice(Body):
     name: Text
 
 
-class RunParameters(Body):
+class RunParameters(Body, extra="forbid"):
     branch_name: Text | None = Field(None, description="The branch to build.")
     commit_sha: Text | None = Field(None, description="The commit to build, its hash or the beginning of it.")
     refs: Annotated[RefChoice | None, NULL] = Field(None, description="The branch or tag to build.")
 
 
 class TriggerBuildsQuery(Query):
-    limit: int = Field(5, ge=1, le=1000, description="The maximum number of builds to return")
+    limit: int = Field(5, ge=0, description="The maximum number of builds to return; 0: all that fit")
 
 
 class TriggersView(View):
@@ -194,7 +194,9 @@ class TriggerBuilds(TriggersResource):
     @operation("listTriggerRecentBuilds", allow=repo_admin)
     def get(self, repository: Repository, trigger_uuid: str, query: TriggerBuildsQuery) -> BuildsView:
         """List the builds started by the specified trigger."""
-        found = triggers.list_trigger_builds(self.session, repository, trigger_uuid, limit=query.limit)
+        found = triggers.list_trigger_builds(
+            self.session, repository, trigger_uuid, limit=min(query.limit or MOST_LISTED, MOST_LISTED)
+        )
         return BuildsView(builds=self.show(repository, found))
 
 

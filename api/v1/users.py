@@ -44,7 +44,7 @@ class UserView(View):
     avatar: AvatarView
     is_me: bool = True
     verified: bool
-    email: str | None
+    email: str
     can_create_repo: bool = True
     organizations: list[OwnOrganization]
     super_user: Sparse[bool] = None
@@ -87,7 +87,7 @@ def show_account(session: Session, caller: Identity, user: User, *, settings: Se
         "username": user.name,
         "avatar": avatar_of(user),
         "verified": user.verified,
-        "email": user.email,
+        "email": user.email or "",
         "organizations": [
             _show_organization(caller, found, "admin" if caller.full_access else found.role)
             for found in users.organizations_of(session, user)

@@ -18,7 +18,7 @@ class Exchange(NamedTuple):
     better: bool = False
 
 
-PROBLEM = {"detail", "error_message", "error_type", "title", "type", "status"}
+PROBLEM = {"message", "detail", "error_message", "error_type", "title", "type", "status"}
 
 
 def play(api: Api, script: Iterable[Exchange]) -> None:

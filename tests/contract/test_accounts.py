@@ -24,7 +24,7 @@ from tests.factories.world import make_repository
 
 pytestmark = pytest.mark.usefixtures("database")
 
-PROBLEM = {"detail", "error_message", "error_type", "title", "type", "status"}
+PROBLEM = {"message", "detail", "error_message", "error_type", "title", "type", "status"}
 OWN_USER = {
     "anonymous", "username", "avatar", "can_create_repo", "is_me", "verified", "email", "logins", "invoice_email",
     "invoice_email_address", "preferred_namespace", "tag_expiration_s", "prompts", "company", "family_name",

@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 from models.tables import LogEntry
 from tests.factories.api import Answered, Api
 
-PROBLEM = {"detail", "error_message", "error_type", "title", "type", "status"}
+PROBLEM = {"message", "detail", "error_message", "error_type", "title", "type", "status"}
 
 
 def entries(api: Api, kind: str) -> list[LogEntry]:

@@ -22,10 +22,15 @@ from tests.factories.accounts import make_user
 from tests.factories.api import Api
 
 
+class Collar(Body, extra="forbid"):
+    size: int
+
+
 class Pet(Body):
     name: str = Field(max_length=5)
     kind: Literal["cat", "dog"] = "cat"
     legs: int | None = Field(None, ge=0)
+    collar: Collar | None = None
 
 
 class PetView(View):
@@ -33,8 +38,9 @@ class PetView(View):
 
 
 class PetQuery(Query):
-    hungry: bool = False
+    hungry: bool = True
     page: int = Field(1, ge=1)
+    name: str | None = None
 
 
 section = Section("pet", "Pets.")
@@ -45,7 +51,7 @@ class Pets(Resource):
     @operation("listPets", allow=anyone)
     def get(self, query: PetQuery) -> list[PetView]:
         """List pets."""
-        return [PetView(name=f"{query.page} {query.hungry}")]
+        return [PetView(name=f"{query.page} {query.hungry} {query.name}")]
 
     @operation("createPet", allow=user_admin, status=201)
     def post(self, user: User, body: Pet) -> Answer[PetView]:
@@ -122,8 +128,13 @@ def app(services: Services) -> Flask:
 
 
 def test_a_query_is_parsed_with_defaults(api: Api) -> None:
-    assert api.get("/pets/").body == [{"name": "1 False"}]
-    assert api.get("/pets/?hungry=true&page=3&unknown=1").body == [{"name": "3 True"}]
+    assert api.get("/pets/").body == [{"name": "1 True None"}]
+    assert api.get("/pets/?hungry=False&page=3&name=Tom&unknown=1").body == [{"name": "3 False Tom"}]
+
+
+@pytest.mark.parametrize("query", ["hungry=", "hungry=null", "hungry=&name="])
+def test_an_empty_parameter_is_false_or_none(api: Api, query: str) -> None:
+    assert api.get(f"/pets/?{query}").body == [{"name": "1 False None"}]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +142,7 @@ def test_a_query_is_parsed_with_defaults(api: Api) -> None:
     [
         ("page=x", "page: expected a whole number, got 'x'"),
         ("page=0", "page: expected at least 1, got '0'"),
+        ("page=", "page: expected a whole number, got ''"),
         ("hungry=maybe", "hungry: expected true or false, got 'maybe'"),
         ("page=%00", "query string: the NUL character is not allowed"),
     ],
@@ -138,6 +150,8 @@ def test_a_query_is_parsed_with_defaults(api: Api) -> None:
 def test_a_bad_query_is_told_precisely(api: Api, query: str, told: str) -> None:
     answer = api.get(f"/pets/?{query}")
     assert (answer.status, answer.body["detail"]) == (400, told)
+    name = query.partition("=")[0]
+    assert answer.body["message"] == ({name: told} if told.startswith(name) else told)
 
 
 def test_an_answer_may_have_headers(api: Api) -> None:
@@ -156,7 +170,7 @@ def test_an_answer_may_have_headers(api: Api) -> None:
         ({"name": "Tom", "kind": "cow"}, "kind: expected one of 'cat' or 'dog', got 'cow'"),
         ({"name": "Tom", "legs": "4"}, "legs: expected a whole number, got '4'"),
         ({"name": "Tom", "legs": -1}, "legs: expected at least 0, got -1"),
-        ({"name": "Tom", "tail": 1}, "tail: there is no such field"),
+        ({"name": "Tom", "collar": {"size": 1, "bell": 2}}, "collar.bell: there is no such field"),
         ({"name": "T\0"}, "body: the NUL character is not allowed"),
         ({"name": "Tom", "legs": float("inf")}, "body: NaN and infinite numbers are not allowed"),
         ({"name": ["Tom", float("nan")]}, "body: NaN and infinite numbers are not allowed"),
@@ -167,8 +181,12 @@ def test_a_bad_body_is_told_precisely(api: Api, body: object, told: str) -> None
     answer = api.post("/pets/", body, by="owner")
     assert answer.status == 400
     assert answer.body["detail"].startswith(told)
-    assert answer.body.keys() == {"detail", "error_message", "error_type", "title", "type", "status"}
+    assert answer.body.keys() == {"message", "detail", "error_message", "error_type", "title", "type", "status"}
     assert answer.body["type"] == "http://localhost:8080/api/v1/error/invalid_request"
+
+
+def test_a_field_that_nobody_knows_is_ignored(api: Api) -> None:
+    assert api.post("/pets/", {"name": "Tom", "tail": 1}, by="owner").body == {"name": "Tom"}
 
 
 def test_malformed_json_says_where(api: Api) -> None:

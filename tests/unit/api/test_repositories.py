@@ -158,6 +158,7 @@ def test_tags_are_listed_with_their_history(api: Api, digest: str) -> None:
     assert answer["tags"][0] == {
         "name": "latest",
         "reversion": False,
+        "immutable": False,
         "start_ts": 2_000_000_000,
         "manifest_digest": digest,
         "is_manifest_list": False,
