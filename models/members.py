@@ -35,13 +35,13 @@ class Belonging:
     repositories: list[str] = field(default_factory=list)
 
 
-_SHOWN = (Account.kind, Account.name, Account.email, Account.uuid)
+SHOWN = (Account.kind, Account.name, Account.email, Account.uuid)
 
 
 def list_members(session: Session, organization: Organization) -> list[Belonging]:
     """The people in any of the organization's teams, by name. Quay operation getOrganizationMembers."""
     members: dict[str, Belonging] = {}
-    shown = _memberships(organization).where(Account.kind == "user").with_only_columns(Team.name, *_SHOWN)
+    shown = _memberships(organization).where(Account.kind == "user").with_only_columns(Team.name, *SHOWN)
     for team, *account in session.execute(shown):
         somebody = Somebody._make(account)
         members.setdefault(somebody.name, Belonging(somebody)).teams.append(team)
@@ -70,7 +70,7 @@ def list_collaborators(session: Session, organization: Organization) -> list[Bel
     Quay operation getOrganizationCollaborators.
     """
     found: dict[str, Belonging] = {}
-    query = _of_accounts(organization, Repository.name, *_SHOWN)
+    query = _of_accounts(organization, Repository.name, *SHOWN)
     for repository, *account in session.execute(query.where(Account.kind == "user", ~_in_a_team(organization))):
         somebody = Somebody._make(account)
         found.setdefault(somebody.name, Belonging(somebody)).repositories.append(repository)

@@ -9,9 +9,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from models.session import Database
+from models.tables import AccessStamp
+from models.tables.stamps import install_stamps
 
 # Any number that no other program locks in the same database: "drydock" in ASCII, its first four letters.
 ADVISORY_LOCK = 0x64727964
@@ -27,14 +29,14 @@ def upgrade(database: Database, revision: str = "head") -> list[str]:
         return []
     with _exclusive(database) as connection:
         before = _applied(connection)
-        _run(connection, command.upgrade, revision)
+        _change(connection, command.upgrade, revision)
         return [applied for applied in _applied(connection) if applied not in before]
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Undo everything after `revision` ("base": everything), with the data that only later tables hold."""
     with _exclusive(database) as connection:
-        _run(connection, command.downgrade, revision)
+        _change(connection, command.downgrade, revision)
 
 
 def check(database: Database) -> None:
@@ -68,6 +70,12 @@ def _config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "models:migrations")
     return config
+
+
+def _change(connection: Connection, run: Callable[..., object], revision: str) -> None:
+    _run(connection, run, revision)
+    if inspect(connection).has_table(AccessStamp.__tablename__):
+        install_stamps(connection)  # anew, for SQLite drops the triggers of a table that is made anew
 
 
 def _run(connection: Connection, run: Callable[..., object], *arguments: str) -> None:

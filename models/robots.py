@@ -107,12 +107,13 @@ def list_robot_permissions(session: Session, robots: list[Robot]) -> dict[int, l
     return found
 
 
-def list_robot_repositories(session: Session, robots: list[Robot]) -> dict[int, list[str]]:
-    """The names of the repositories in which each robot has a permission, by the robot's id."""
+def list_robot_repositories(session: Session, owner: Account) -> dict[int, list[str]]:
+    """The names of the repositories in which each robot of the owner has a permission, by the robot's id."""
     query = (
         select(Permission.account_id, Repository.name)
         .join(Permission.repository)
-        .where(Permission.account_id.in_([robot.id for robot in robots]))
+        .join(Permission.account)
+        .where(Account.owner_id == owner.id)
         .order_by(Repository.name)
     )
     found: dict[int, list[str]] = defaultdict(list)
@@ -121,12 +122,13 @@ def list_robot_repositories(session: Session, robots: list[Robot]) -> dict[int, 
     return found
 
 
-def list_robot_teams(session: Session, robots: list[Robot]) -> dict[int, list[Team]]:
-    """The teams that each robot is in, by the robot's id."""
+def list_robot_teams(session: Session, owner: Account) -> dict[int, list[Team]]:
+    """The teams that each robot of the owner is in, by the robot's id."""
     query = (
         select(TeamMember.account_id, Team)
         .join(Team, Team.id == TeamMember.team_id)
-        .where(TeamMember.account_id.in_([robot.id for robot in robots]))
+        .join(Account, Account.id == TeamMember.account_id)
+        .where(Account.owner_id == owner.id)
         .order_by(Team.name)
     )
     found: dict[int, list[Team]] = defaultdict(list)

@@ -1,6 +1,5 @@
 """Teams of organizations: their roles, members and permissions."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Integer, bindparam, exists, func, select
@@ -8,6 +7,7 @@ from sqlalchemy import Integer, bindparam, exists, func, select
 from models import audit
 from models.access import Identity, find_account, is_robot_of_others
 from models.errors import Conflict, Invalid, NotFound
+from models.members import SHOWN, Somebody
 from models.names import check_namespace
 from models.organizations import keep_an_administrator
 from models.queries import Query
@@ -119,10 +119,10 @@ def _keep_an_administrator(session: Session, organization: Organization, team: T
     keep_an_administrator(session, organization, told)
 
 
-def list_members(session: Session, team: Team) -> Sequence[Account]:
+def list_members(session: Session, team: Team) -> list[Somebody]:
     """The users and robots in the team, by name."""
-    query = select(Account).join(TeamMember, TeamMember.account_id == Account.id).where(TeamMember.team_id == team.id)
-    return session.scalars(query.order_by(Account.name)).all()
+    query = select(*SHOWN).join(TeamMember, TeamMember.account_id == Account.id).where(TeamMember.team_id == team.id)
+    return [Somebody._make(row) for row in session.execute(query.order_by(Account.name))]
 
 
 def add_member(session: Session, team: Team, name: str, *, actor: Identity) -> Account:

@@ -1,6 +1,6 @@
 """Everything a process of the product stands on, opened once from its settings and passed to whoever needs it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
@@ -9,6 +9,7 @@ from config.settings import Settings
 from models.authentication import Superusers
 from models.opening import open_database
 from models.queue import WakeUps, open_redis
+from models.remembered import Remembered
 from models.session import Database
 from storage.driver import StorageDriver
 from storage.opening import open_storage
@@ -23,6 +24,7 @@ class Services:
     storage: StorageDriver
     redis: Redis
     superusers: Superusers
+    remembered: Remembered = field(default_factory=Remembered)
 
     def close(self) -> None:
         self.database.dispose()

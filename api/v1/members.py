@@ -1,8 +1,9 @@
 """Say who belongs to an organization, and let people go."""
 
+from functools import partial
 from typing import Literal
 
-from api.endpoint import Resource, Section, View, operation
+from api.endpoint import Ready, Resource, Section, View, operation, written
 from api.rules import fresh, org_admin
 from api.v1.views import AvatarView, avatar, avatar_of
 from models import members
@@ -45,10 +46,13 @@ class CollaboratorsView(View):
 @section.at("/organization/<orgname>/members")
 class OrganizationMembers(Resource):
     @operation("getOrganizationMembers", allow=org_admin)
-    def get(self, organization: Organization) -> OrganizationMembersView:
+    def get(self, organization: Organization) -> Ready[OrganizationMembersView]:
         """List the human members of the specified organization."""
+        return Ready(self.remembered(organization, "members", partial(self.content, organization), len))
+
+    def content(self, organization: Organization) -> bytes:
         found = members.list_members(self.session, organization)
-        return OrganizationMembersView(members=[_member(each) for each in found])
+        return written(OrganizationMembersView(members=[_member(each) for each in found]))
 
 
 @section.at("/organization/<orgname>/members/<membername>")
@@ -70,17 +74,24 @@ class OrganizationMember(Resource):
 @section.at("/organization/<orgname>/collaborators")
 class OrganizationCollaborators(Resource):
     @operation("getOrganizationCollaborators", allow=org_admin)
-    def get(self, organization: Organization) -> CollaboratorsView:
+    def get(self, organization: Organization) -> Ready[CollaboratorsView]:
         """List outside collaborators of the specified organization.
 
         They are in none of its teams, and have permissions in at least one of its repositories.
         """
+        return Ready(self.remembered(organization, "collaborators", partial(self.content, organization), len))
+
+    def content(self, organization: Organization) -> bytes:
         found = members.list_collaborators(self.session, organization)
-        return CollaboratorsView(
-            collaborators=[
-                CollaboratorView(name=each.account.name, avatar=avatar_of(each.account), repositories=each.repositories)
-                for each in found
-            ]
+        return written(
+            CollaboratorsView(
+                collaborators=[
+                    CollaboratorView(
+                        name=each.account.name, avatar=avatar_of(each.account), repositories=each.repositories
+                    )
+                    for each in found
+                ]
+            )
         )
 
 

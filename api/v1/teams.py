@@ -1,16 +1,18 @@
 """Create, change and delete an organization's teams, and say who is in them."""
 
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
 
-from api.endpoint import Body, Query, Resource, Section, View, operation
+from api.endpoint import Body, Query, Ready, Resource, Section, View, operation, written
 from api.rules import fresh, org_admin, team_admin, team_view
 from api.v1.invitations import InvitedAddressView, invited_address
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
 from models import invitations, teams
 from models.access import administers
-from models.tables import Account, Invitation, Organization, Team
+from models.avatars import Pictured
+from models.tables import Invitation, Organization, Team
 from models.tables.accounts import TeamRole
 
 section = Section("team", __doc__)
@@ -122,17 +124,21 @@ class TeamMember(Resource):
 @section.at("/organization/<orgname>/team/<teamname>/permissions")
 class TeamPermissions(Resource):
     @operation("getOrganizationTeamPermissions", allow=team_admin)
-    def get(self, team: Team) -> TeamPermissionsView:
+    def get(self, team: Team) -> Ready[TeamPermissionsView]:
         """Returns the list of repository permissions for the org's team."""
+        what = ("permissions of a team", team.id)
+        return Ready(self.remembered(team.organization, what, partial(self.content, team), len))
+
+    def content(self, team: Team) -> bytes:
         found = teams.list_team_permissions(self.session, team)
         shown = [
             TeamPermissionView(repository=PermittedRepository(name=each.name, is_public=each.is_public), role=each.role)
             for each in found
         ]
-        return TeamPermissionsView(permissions=shown)
+        return written(TeamPermissionsView(permissions=shown))
 
 
-def _member(account: Account, *, invited: bool = False) -> MemberView:
+def _member(account: Pictured, *, invited: bool = False) -> MemberView:
     return MemberView(name=account.name, is_robot=account.kind == "robot", avatar=avatar_of(account), invited=invited)
 
 

@@ -24,10 +24,12 @@ from models.tables.quota import NamespaceBlob, NamespaceUsage, Quota, QuotaLimit
 from models.tables.repositories import Permission, Repository, Star
 from models.tables.search import RepositoryTerm
 from models.tables.sessions import BrowserSession
+from models.tables.stamps import AccessStamp
 from models.tables.tokens import AppToken, OAuthApplication, OAuthToken, PublishedKey, RepositoryToken, ServiceKey
 from models.tables.triggers import InboundEvent, Trigger
 
 __all__ = [
+    "AccessStamp",
     "Account",
     "AppToken",
     "AuthorizationCode",

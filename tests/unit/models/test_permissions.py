@@ -155,7 +155,7 @@ def test_robots_are_listed_with_what_they_may(
     assert {key: [each.repository.name for each in each_list] for key, each_list in permissions.items()} == {
         robots[0].id: ["app"]
     }
-    assert [each.name for each in list_robot_teams(session, robots)[robots[0].id]] == ["members"]
+    assert [each.name for each in list_robot_teams(session, acme)[robots[0].id]] == ["members"]
     remove_robot(session, robots[0], actor=callers["owner"])
     session.flush()
     assert [robot.shortname for robot in list_robots(session, acme)] == ["idle-robot"]
