@@ -8,11 +8,25 @@ who writes them counts them along. Of performers only robots have counts: they d
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Date, Row, Select, func, literal, select, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Date,
+    Select,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+    update,
+)
 
 from models.dialect import add_up, insert_new
+from models.prepared import among
 from models.session import Database, Session
 from models.tables import LogCount, LogEntry, Round
 from models.tables.base import now
@@ -26,9 +40,11 @@ SLICE = 20_000
 _ROUND = "count the log"
 _KEY = ("subject", "subject_id", "performer", "day", "kind")
 _COLUMNS = {"namespace": LogEntry.namespace_id, "repository": LogEntry.repository_id}
-Rows = Select[*tuple[Any, ...]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_POSITION = select(Round.position).where(Round.name == _ROUND)
+"""Until when entries are counted, in microseconds since 1970."""
+T = TypeVar("T")
 
 
 def counts_by_day(
@@ -56,7 +72,9 @@ def counts_by_day(
     found: Counter[tuple[date, str]] = Counter()
     young = young.group_by(day, LogEntry.kind)
     if performer is None or ROBOT in performer:
-        rows = _together(session, counted, young, first)
+        rows = _together(
+            session, first, lambda since: session.execute(union_all(counted, young.where(LogEntry.at >= since))).all()
+        )
     else:
         rows = session.execute(young.where(LogEntry.at >= midnight(first))).all()
     for at, kind, number in rows:
@@ -64,22 +82,32 @@ def counts_by_day(
     return dict(found)
 
 
+_TOTALS: CompoundSelect[int, int] = union_all(
+    select(LogCount.subject_id.label("id"), cast(func.sum(LogCount.number), BigInteger).label("number"))
+    .where(
+        LogCount.subject == "repository",
+        among(LogCount.subject_id, "repository_ids"),
+        LogCount.day >= bindparam("first"),
+    )
+    .group_by(LogCount.subject_id),
+    select(LogEntry.repository_id, func.count())
+    .where(among(LogEntry.repository_id, "repository_ids"), LogEntry.at >= bindparam("since"))
+    .group_by(LogEntry.repository_id),
+)
+
+
 def totals(session: Session, repository_ids: Collection[int], *, first: date) -> dict[int, int]:
     """How many entries each of the repositories has since the day `first`; those without any are left out."""
-    counted = select(LogCount.subject_id, func.sum(LogCount.number)).where(
-        LogCount.subject == "repository", LogCount.subject_id.in_(repository_ids), LogCount.day >= first
-    )
-    repository = LogEntry.repository_id
-    young = select(repository, func.count()).where(repository.in_(repository_ids)).group_by(repository)
+    values = {"repository_ids": list(repository_ids), "first": first}
     found: Counter[int] = Counter()
-    for repository_id, number in _together(session, counted.group_by(LogCount.subject_id), young, first):
-        found[repository_id] += int(number)
+    for row in _together(session, first, lambda since: session.run(_TOTALS, {**values, "since": since})):
+        found[row.id] += row.number
     return dict(found)
 
 
 def counted_until(session: Session) -> datetime:
     """Until when entries are counted."""
-    return _EPOCH + (session.scalar(_position()) or 0) * _MICROSECOND
+    return _EPOCH + (session.scalar(_POSITION) or 0) * _MICROSECOND
 
 
 def count_rested(database: Database, stop: Callable[[], bool] = lambda: False) -> None:
@@ -90,7 +118,7 @@ def count_rested(database: Database, stop: Callable[[], bool] = lambda: False) -
 
 def count_late(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Count the log entries that this transaction is about to insert, as far as others of their time are counted."""
-    counted_until = session.scalar(_position().with_for_update(read=True))
+    counted_until = session.scalar(_POSITION.with_for_update(read=True))
     if counted_until is None:
         return
     until = _EPOCH + counted_until * _MICROSECOND
@@ -120,7 +148,7 @@ def _count_slice(session: Session) -> bool:
     """Count the next entries that have come to rest; whether there may be more."""
     insert_new(session, Round, [{"name": _ROUND, "position": 0, "due_at": now()}])
     rest = now() - REST
-    start = _EPOCH + session.scalars(_position().with_for_update()).one() * _MICROSECOND
+    start = _EPOCH + session.scalars(_POSITION.with_for_update()).one() * _MICROSECOND
     times = select(LogEntry.at).where(LogEntry.at >= start, LogEntry.at < rest).order_by(LogEntry.at)
     last = session.scalar(times.offset(SLICE).limit(1))
     end = rest if last is None else last + _MICROSECOND
@@ -153,20 +181,18 @@ def _levels(day: ColumnElement[date]) -> list[Select[Any]]:
     ]
 
 
-def _position() -> Select[int]:
-    """Until when entries are counted, in microseconds since 1970."""
-    return select(Round.position).where(Round.name == _ROUND)
+def _together(session: Session, first: date, find: Callable[[datetime], T]) -> T:
+    """What is counted since the day `first`, and what is not, divided at one moment although another may be counting.
 
-
-def _together(session: Session, counted: Rows, young: Rows, first: date) -> Sequence[Row[*tuple[Any, ...]]]:
-    """What both select since the day `first`, divided at one moment, although another may be counting meanwhile."""
-    position = -1
-    rows: Sequence[Row[*tuple[Any, ...]]] = ()
-    while (reached := session.scalar(_position()) or 0) != position:
+    `find` is given the time from which on nothing is counted yet.
+    """
+    reached = session.run(_POSITION).scalar() or 0
+    while True:
         position = reached
-        since = max(midnight(first), _EPOCH + position * _MICROSECOND)
-        rows = session.execute(union_all(counted, young.where(LogEntry.at >= since))).all()
-    return rows
+        found = find(max(midnight(first), _EPOCH + position * _MICROSECOND))
+        reached = session.run(_POSITION).scalar() or 0
+        if reached == position:
+            return found
 
 
 def _day(session: Session) -> ColumnElement[date]:

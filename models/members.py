@@ -45,8 +45,9 @@ def list_members(session: Session, organization: Organization) -> list[Belonging
     for team, *account in session.execute(shown):
         somebody = Somebody._make(account)
         members.setdefault(somebody.name, Belonging(somebody)).teams.append(team)
-    permitted = _of_accounts(organization, Repository.name, Account.name)
-    for repository, name in session.execute(permitted.where(Account.kind == "user", _in_a_team(organization))):
+    # Of everybody, not of members alone: PostgreSQL would go through all permissions that they have anywhere.
+    permitted = _of_accounts(organization, Repository.name, Account.name).where(Account.kind == "user")
+    for repository, name in session.execute(permitted):
         if name in members:
             members[name].repositories.append(repository)
     return list(members.values())

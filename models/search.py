@@ -5,7 +5,10 @@ few repositories match is looked up in the index of terms, and so found wherever
 among the most popular public ones and the caller's own.
 """
 
-from sqlalchemy import Select, case, func, not_, or_, select, true
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Select, bindparam, func, not_, select
 from sqlalchemy.orm import contains_eager
 
 from models.access import (
@@ -38,6 +41,21 @@ _EVERYTHING = select(Repository.id, Repository.name, Repository.description, Rep
     Repository.state != "MARKED_FOR_DELETION"
 )
 
+_FEW_TERMS = select(func.count()).select_from(
+    select(RepositoryTerm.repository_id)
+    .where(RepositoryTerm.term >= bindparam("start"), RepositoryTerm.term < bindparam("end"))
+    .limit(FEW + 1)
+    .subquery()
+)
+
+
+class _Wanted(NamedTuple):
+    """`match`: whether the text is to be in names or in descriptions. `most`: how many of the best count at most."""
+
+    match: int
+    text: str
+    most: int
+
 
 def find_repositories(
     session: Session, caller: Identity, query: str, *, offset: int = 0, limit: int
@@ -48,20 +66,27 @@ def find_repositories(
     """
     text, most = " ".join(query[:LONGEST_QUERY].lower().split()), offset + limit
     visible = _EVERYTHING.where(visible_repositories(caller, among_few=True))
+    areas = _where_to_look(session, caller, visible, text)
     ranks: dict[int, Rank] = {}
-    for area in _where_to_look(session, caller, visible, text):
-        ranks |= _best(session, area, text, most)
-    if text:
+    if " " not in text:  # as names have none
+        for area in areas:
+            ranks |= _best(session, area, _Wanted(IN_NAME, text, most), ranks)
+    if text and " " not in text:
         ranks |= _in_namespace(session, visible, text, most)
         ranks |= _of_that_name(session, visible, text, most)
+    if text and len(ranks) < most:  # descriptions come after all names, and take long to look through
+        for area in areas:
+            ranks = _best(session, area, _Wanted(IN_DESCRIPTION, text, most), ranks) | ranks
     return _load(session, [id_ for _, _, id_ in sorted(ranks.values())[offset:most]])
 
 
 def _where_to_look(session: Session, caller: Identity, visible: Area, text: str) -> list[Area]:
-    rare = next((word for word in _longest_first(text)[:MOST_WORDS] if _is_rare(session, word)), None)
+    words = _longest_first(text)[:MOST_WORDS]
+    rare = next((word for word in words if _is_rare(session, word)), None)
     if rare is not None:
         return [visible.where(Repository.id.in_(_meant(rare)))]
-    if text and " " not in text and _is_rare(session, text):  # as a part of names; descriptions are known by word
+    # As a part of names; descriptions are known by word.
+    if text and " " not in text and text not in words and _is_rare(session, text):
         return [*_areas(caller), visible.where(Repository.id.in_(_meant(text)))]
     return _areas(caller)
 
@@ -72,8 +97,9 @@ def _longest_first(text: str) -> list[str]:
 
 def _is_rare(session: Session, start: str) -> bool:
     """Whether so few terms begin like this that each can be looked at."""
-    some = _meant(start).limit(FEW + 1).subquery()
-    return session.scalars(select(func.count()).select_from(some)).one() <= FEW
+    start = start[:LONGEST_TERM]
+    found: int = session.run(_FEW_TERMS, {"start": start, "end": start + LAST}).scalar()
+    return found <= FEW
 
 
 def _meant(start: str) -> Select[int]:
@@ -106,19 +132,21 @@ def _in_namespace(session: Session, visible: Area, text: str, most: int) -> dict
     namespace = find_namespace(session, name) if slash else None
     if namespace is None:
         return {}
-    in_name = Repository.name.contains(part, autoescape=True)
-    return _best(session, visible.where(Repository.namespace_id == namespace.id, in_name), "", most)
+    return _best(session, visible.where(Repository.namespace_id == namespace.id), _Wanted(IN_NAME, part, most), {})
 
 
-def _best(session: Session, area: Area, text: str, most: int) -> dict[int, Rank]:
-    """The best matches among what `area` selects, by their ids."""
+def _best(session: Session, area: Area, wanted: _Wanted, known: Mapping[int, Rank]) -> dict[int, Rank]:
+    """The best matches among what `area` selects, by their ids, unless enough that is `known` is better."""
     repository = area.subquery().c
-    in_name = repository.name.contains(text, autoescape=True) if text else true()
-    in_description = func.lower(repository.description).contains(text, autoescape=True)
-    match = case((in_name, IN_NAME), else_=IN_DESCRIPTION)
-    query = select(match, repository.search_rank, repository.id).where(or_(in_name, in_description))
-    best = query.order_by(match, repository.search_rank, repository.id).limit(most)
-    return {id_: (match, rank, id_) for match, rank, id_ in session.execute(best)}
+    query = select(repository.id, repository.search_rank)
+    if wanted.text:
+        text = repository.name if wanted.match == IN_NAME else func.lower(repository.description)
+        query = query.where(text.contains(wanted.text, autoescape=True))
+    if len(known) >= wanted.most:
+        _, worst, _ = sorted(known.values())[wanted.most - 1]
+        query = query.where(repository.search_rank <= worst)
+    best = query.order_by(repository.search_rank, repository.id).limit(wanted.most)
+    return {id_: (wanted.match, rank, id_) for id_, rank in session.execute(best)}
 
 
 def _load(session: Session, ids: list[int]) -> list[Repository]:

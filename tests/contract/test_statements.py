@@ -50,6 +50,8 @@ IDS = {
 }
 """Where the first id is found: the path, the list in the answer, the name of the id."""
 
+SEARCHES = {"conductRepoSearch", "conductSearch"}
+"""They ask once less for what they find enough of."""
 LISTS = 38
 """How many operations show more when there is more, at least."""
 
@@ -107,7 +109,8 @@ def look(api: Api, path: str) -> Seen:
 def test_what_is_asked_does_not_grow_with_the_answer(seen: dict[str, tuple[Seen, Seen]], name: str) -> None:
     before, after = seen[name]
     assert before.status == after.status
-    assert len(after.statements) == len(before.statements), "\n".join(after.statements)
+    spared = len(before.statements) - len(after.statements)
+    assert spared in ({0, 1} if name in SEARCHES else {0}), "\n".join(after.statements)
 
 
 def test_most_lists_have_grown(seen: dict[str, tuple[Seen, Seen]]) -> None:
