@@ -1,7 +1,8 @@
 """Gunicorn's threaded worker, with a short way for the requests that make up nearly all of a registry's traffic.
 
 A kept-alive connection that becomes readable wakes the worker's main thread. If what it holds is one complete, plain
-request that `registry.v2.hot` can answer, the answer is written right there: no thread, no parser, no framework. Small
+request that `registry.v2.hot` can answer, the answer is written right there: no thread, no parser, no framework; those
+that woke it together are answered together. Small
 PUTs go to one thread that waits for the disk and the database, many at a time (`cli.push_thread`), and come back to be
 answered. Everything else takes gunicorn's own way, which starts with the bytes that were read here.
 """
@@ -40,6 +41,8 @@ BODY_S = 2.0
 LINGER_S, LINGER_QUIET_S = 5.0, 2.0
 """How long a connection that is over is kept for a client that still sends; and for one that does not."""
 LONGEST_LINGERED = 256 << 10
+AT_ONCE = 32
+"""Requests whose answers are made before the first is sent; each may have `registry.v2.hot.SMALL` bytes."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -56,6 +59,15 @@ class _Begun(NamedTuple):
     since: float
 
 
+class _Asked(NamedTuple):
+    """A complete request that may be answered here, and the bytes that it came as, at `began`."""
+
+    conn: TConn
+    request: HotRequest
+    received: bytes
+    began: float
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """See the module. `hot` and `reads` are None until the application is loaded."""
 
@@ -66,6 +78,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         self._heads: dict[TConn, float] = {}  # whose head a thread is reading, and until when it may
         self._begun: dict[TConn, _Begun] = {}
+        self._asked: list[_Asked] = []
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -124,8 +137,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, fs)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """At least once a second, in the main thread: end the heads that take too long, give up waiting for bodies."""
+        """At least once a second, in the main thread: answer what has come, give up what takes too long to come."""
         super().wait_for_and_dispatch_events(timeout)
+        while self._asked:
+            together, self._asked = self._asked[:AT_ONCE], self._asked[AT_ONCE:]
+            for asked, answer in zip(together, self._answers(together), strict=True):
+                self._answered(asked, answer)
         now = time.monotonic()
         for conn, begun in list(self._begun.items()):
             if now >= begun.since + BODY_S:
@@ -151,7 +168,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return parse_head(head, conn.client[0], self.proxies) if plain else None
 
     def _taken(self, conn: TConn, begun: _Begun) -> bool:
-        """Whether the request is answered, or will be when the rest of it has come, or when the thread is done."""
+        """Whether the request will be answered here: with others, when the rest of it has come, or by the thread."""
         request, received, _ = begun
         size = received.index(END) + len(END) + request.length
         is_push = self._pushes.takes(request)
@@ -161,7 +178,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._begun[conn] = begun
             self._keep(conn)
             return True
-        return self._pushed(conn, request, received) if is_push else self._answered(conn, request)
+        if is_push:
+            return self._pushed(conn, request, received)
+        self._asked.append(_Asked(conn, request, received, time.perf_counter()))
+        return True
 
     def _pushed(self, conn: TConn, request: HotRequest, received: bytes) -> bool:
         self._release(conn)
@@ -174,22 +194,29 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.parser.unreader.unread(received)
         super().on_client_socket_readable(conn, conn.sock)
 
-    def _answered(self, conn: TConn, request: HotRequest) -> bool:
-        began = time.perf_counter()
+    def _answers(self, together: list[_Asked]) -> list[HotAnswer | None]:
+        """The answers to requests, None where gunicorn shall give them."""
+        to_registry = [each for each in together if not each.request.path.startswith(PREFIX)]
+        found = self.hot.answers([each.request for each in to_registry]) if self.hot and to_registry else []
+        answers = dict(zip((each.conn for each in to_registry), found, strict=True))
+        return [answers[each.conn] if each.conn in answers else self._read(each.request) for each in together]
+
+    def _read(self, request: HotRequest) -> HotAnswer | None:
         try:
-            path = self.reads if request.path.startswith(PREFIX) else self.hot
-            answer = path.answer(request) if path else None
+            return self.reads.answer(request) if self.reads else None
         except Exception:  # a defect: the views try, and this process, which serves others, lives on
             log.exception("the hot path failed")
-            return False
+            return None
+
+    def _answered(self, asked: _Asked, answer: HotAnswer | None) -> None:
+        conn, request, received, began = asked
         if answer is None:
-            return False
-        if left := _send(conn, request, answer, began):
+            self._give_back(conn, received)
+        elif left := _send(conn, request, answer, began):
             self._release(conn)
             self._send_rest(conn, left)
         else:
             self._keep(conn)
-        return True
 
     def _finish(self, pushes: list[Pushed]) -> None:
         """Answer what the thread has done."""

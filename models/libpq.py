@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from psycopg import Connection, OperationalError, pq
 from psycopg.errors import error_from_result
 
-from models.prepared import Prepared, Rows, Values
+from models.prepared import Ask, Prepared, Rows, Values
 
 TEXT, BINARY = 0, 1
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
@@ -44,20 +44,16 @@ class Libpq:
 
     def run(self, prepared: Prepared, rows: list[Values]) -> Rows:
         """Run the statement with each of the rows' values; all that it answers."""
-        name = self._names.get(prepared.sql) or self._prepare(prepared.sql)
-        commands = [_command(name, prepared.arguments(row)) for row in rows]
+        commands = [self._command(prepared, row) for row in rows]
         if not prepared.answers:
             self._waiting += commands
             return Rows()
-        if len(commands) == 1 and not self._waiting and not self._must_begin:
-            (command,) = commands
-            result = self._connection.exec_prepared(command.name, command.values, command.formats, BINARY)
-            results = [self._checked(result)]
-        else:
-            results = self._send(self._waiting + commands)[-len(commands) :]
-        return prepared.rows(
-            partial(_names, results[0]), [row for each in results for row in self._read(prepared, each)]
-        )
+        return self._rows(prepared, self._answers(commands))
+
+    def ask(self, asked: list[Ask]) -> list[Rows]:
+        """What each of the queries finds, all of them in one round trip. None is answered if one fails."""
+        results = self._answers([self._command(query, values) for query, values in asked])
+        return [self._rows(each.query, [result]) for each, result in zip(asked, results, strict=True)]
 
     def send_waiting(self) -> None:
         """Have what waits carried out."""
@@ -71,6 +67,22 @@ class Libpq:
 
     def forget_waiting(self) -> None:
         self._waiting = []
+
+    def _command(self, prepared: Prepared, values: Values) -> _Command:
+        name = self._names.get(prepared.sql) or self._prepare(prepared.sql)
+        return _command(name, prepared.arguments(values))
+
+    def _answers(self, commands: list[_Command]) -> list[pq.abc.PGresult]:
+        """What the commands answer, after what waits was carried out."""
+        if len(commands) > 1 or self._waiting or self._must_begin:
+            return self._send(self._waiting + commands)[-len(commands) :]
+        (command,) = commands
+        return [self._checked(self._connection.exec_prepared(command.name, command.values, command.formats, BINARY))]
+
+    def _rows(self, prepared: Prepared, results: list[pq.abc.PGresult]) -> Rows:
+        return prepared.rows(
+            partial(_names, results[0]), [row for each in results for row in self._read(prepared, each)]
+        )
 
     @property
     def _must_begin(self) -> bool:

@@ -8,7 +8,7 @@ import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ClauseElement, ColumnElement, Dialect, Executable, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
@@ -114,6 +114,18 @@ class Prepared:
         if self._row is None:
             self._row = namedtuple("Row", names(), rename=True)  # type: ignore[misc]  # which are not known before
         return Rows(map(self._row._make, found))
+
+
+class Ask(NamedTuple):
+    """A query, and the values to ask it with."""
+
+    query: Prepared
+    values: Values
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The same for the same question."""
+        return self.query, *self.values.values()
 
 
 def _defaults(compiled: SQLCompiler) -> dict[str, Callable[[], Any]]:

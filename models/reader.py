@@ -1,12 +1,11 @@
 """Reads for hot paths: prepared SQL on one connection of the caller's own, without the ORM's cost for each query.
 
-A Reader belongs to one thread. It sees every commit made before the query, like any other transaction.
+A Reader belongs to one thread. It sees every commit made before it is asked, like any other transaction.
 """
 
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable
@@ -14,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.errors import Upstream
 from models.libpq import Libpq
-from models.prepared import Prepared, Rows, Values, run_sqlite
+from models.prepared import Ask, Prepared, Rows, run_sqlite
 from models.queries import Query
 from models.session import Database
 
@@ -32,7 +31,7 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Any = None
-        self._run: Callable[[Prepared, list[Values]], Rows]
+        self._run: Callable[[list[Ask]], list[Rows]]
         self._failed_at = float("-inf")
         self._prepared: dict[Query[Any], Prepared] = {}
         self._error = database.engine.dialect.loaded_dbapi.Error
@@ -49,18 +48,23 @@ class Reader:
         """A query for this database."""
         return Prepared(query, self._database.engine.dialect)
 
-    def first(self, query: Prepared, **values: Any) -> Any:
-        """The first row, as a tuple, or None."""
-        return self.all(query, **values).first()
-
     def all(self, query: Prepared, **values: Any) -> Rows:
         """Every row."""
+        return self._answers([Ask(query, values)])[0]
+
+    def at_once(self, asked: list[Ask]) -> list[Rows]:
+        """Every row of each query, in one round trip. A question that comes twice is asked once; no value is a list."""
+        different = {each.key: each for each in asked}
+        found = dict(zip(different, self._answers(list(different.values())), strict=True))
+        return [found[each.key] for each in asked]
+
+    def _answers(self, asked: list[Ask]) -> list[Rows]:
         if time.monotonic() - self._failed_at < PAUSE_S:
             raise Upstream("the database did not answer a moment ago")
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            return self._run(query, [values])
+            return self._run(asked)
         except self._bad_value as exc:
             raise Upstream("the database does not take this value") from exc
         except (self._error, SQLAlchemyError) as exc:
@@ -74,11 +78,11 @@ class Reader:
         connection.detach()
         driver = connection.dbapi_connection
         if self._database.is_sqlite:
-            self._run = partial(run_sqlite, driver)
+            self._run = lambda asked: [run_sqlite(driver, query, [values]) for query, values in asked]
         else:
             driver.autocommit = True
             driver.execute(f"SET statement_timeout = {TIMEOUT_MS}")
-            self._run = Libpq(driver).run
+            self._run = Libpq(driver).ask
         return connection
 
     def close(self) -> None:

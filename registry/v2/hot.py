@@ -3,17 +3,22 @@ blobs and tag lists, the ping, and the POST that begins an upload. PUTs, which w
 
 Only successes are answered here. Whatever is unusual (no token, nothing there, a range, a database that does not
 answer) is left to the views, which say the same in every other case; `tests/unit/registry/test_v2_hot.py` holds the two
-together. Not thread-safe: each server thread that answers this way has a HotPath of its own.
+together. Requests that have come together ask the database together: in one round trip, and once for the same thing,
+which is exact, since it is asked after all of them have come. Not thread-safe: each server thread that answers this way
+has a HotPath of its own.
 """
 
 import json
+import logging
 import re
 from collections import OrderedDict
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from models import metrics
-from models.errors import DomainError
+from models.errors import DomainError, Upstream
+from models.prepared import Ask, Prepared, Rows
 from models.reader import Reader
 from models.tags import TAG_NAMES, now_ms
 from registry.blobs import BLOB_IN_REPOSITORY
@@ -30,6 +35,8 @@ from registry.v2.manifests import served_headers as manifest_headers
 from registry.v2.paging import MOST, next_link
 from registry.v2.uploads import begun_headers
 from storage.driver import StorageError
+
+log = logging.getLogger(__name__)
 
 SMALL = 256 << 10
 """Bytes up to which a blob is read and sent in one piece."""
@@ -66,6 +73,33 @@ class HotAnswer:
     status: str = "200 OK"
 
 
+Answering = Generator[Ask, Rows, HotAnswer | None]
+"""Work on a request: it asks the database, is sent what that found, and returns the answer."""
+
+
+class _Work:
+    """A request that is being answered: what it asks next, and in the end its answer."""
+
+    def __init__(self, steps: Answering) -> None:
+        self._steps = steps
+        self.ask: Ask
+        self.answer: HotAnswer | None = None
+
+    def goes_on(self, found: Rows | None) -> bool:
+        """Whether it asks something else after it was told what was found."""
+        try:
+            self.ask = next(self._steps) if found is None else self._steps.send(found)
+        except StopIteration as done:
+            self.answer = done.value
+        except (DomainError, StorageError, Malformed):
+            return False  # the views find the same error and tell the client
+        except Exception:  # a defect: the views try, and this process, which serves others, lives on
+            log.exception("the hot path failed")
+        else:
+            return True
+        return False
+
+
 class HotPath:
     """Answers what it can; None means that the views shall answer."""
 
@@ -81,26 +115,41 @@ class HotPath:
         self._tag_names = self._reader.prepare(TAG_NAMES)
         self._target = self._reader.prepare(PUSH_TARGET)
         self._contents = _Contents(CACHED_BYTES)
+        self._now_ms = 0  # when the requests that are being answered had come
         self._sends_blobs = services.storage.is_local  # a thread waits for a far one
 
     def answer(self, request: HotRequest) -> HotAnswer | None:
         """The answer to a request that can be served at once."""
-        begins = request.method == "POST"
-        route = (_UPLOADS if begins else _ROUTE).fullmatch(request.path)
-        if route is None or request.length or "range" in request.headers or "if-none-match" in request.headers:
-            return None
-        try:
-            held = find_grant(self._registry, request)
-            if held is None:
-                return None
-            return self._begin_upload(request, held, route[1]) if begins else self._serve(request, held, route)
-        except (DomainError, StorageError, Malformed):
-            return None  # the views find the same error and tell the client
+        return self.answers([request])[0]
+
+    def answers(self, requests: Sequence[HotRequest]) -> list[HotAnswer | None]:
+        """The answers to requests which have all been received by now."""
+        self._now_ms = now_ms()
+        works = [_Work(self._answering(request)) for request in requests]
+        asking = [work for work in works if work.goes_on(None)]
+        while asking:
+            try:
+                found = self._reader.at_once([work.ask for work in asking])
+            except Upstream:
+                break
+            asking = [work for work, rows in zip(asking, found, strict=True) if work.goes_on(rows)]
+        return [work.answer for work in works]
 
     def close(self) -> None:
         self._reader.close()
 
-    def _serve(self, request: HotRequest, held: Grant, route: re.Match[str]) -> HotAnswer | None:
+    def _answering(self, request: HotRequest) -> Answering:
+        begins = request.method == "POST"
+        route = (_UPLOADS if begins else _ROUTE).fullmatch(request.path)
+        if route is None or request.length or "range" in request.headers or "if-none-match" in request.headers:
+            return None
+        held = find_grant(self._registry, request)
+        if held is None:
+            return None
+        work = self._begin_upload(request, held, route[1]) if begins else self._serve(request, held, route)
+        return (yield from work)
+
+    def _serve(self, request: HotRequest, held: Grant, route: re.Match[str]) -> Answering:
         name, kind, reference, tags = route.groups()
         if name is None:
             return _answer(request, held, {**API_VERSION, "Content-Type": "application/json"}, b"{}\n")
@@ -108,27 +157,23 @@ class HotPath:
             return None
         repository = RepositoryName.parse(name)
         if tags:
-            return self._list_tags(request, held, repository)
+            return (yield from self._list_tags(request, held, repository))
         if request.query or (request.method == "HEAD" and ":" in reference and held.allows(name, "push")):
             return None  # what a pusher is told is there, the views protect from collection
         if kind == "blobs":
-            return self._get_blob(request, held, repository, Digest.parse(reference))
-        return self._get_manifest(request, held, repository, reference)
+            return (yield from self._get_blob(request, held, repository, Digest.parse(reference)))
+        return (yield from self._get_manifest(request, held, repository, reference))
 
-    def _get_manifest(
-        self, request: HotRequest, held: Grant, repository: RepositoryName, reference: str
-    ) -> HotAnswer | None:
+    def _get_manifest(self, request: HotRequest, held: Grant, repository: RepositoryName, reference: str) -> Answering:
         wanted = parse_reference(reference)
         query = self._by_digest if isinstance(wanted, Digest) else self._by_tag
-        row = self._reader.first(
-            query, namespace=repository.namespace, name=repository.name, reference=reference, now_ms=now_ms()
-        )
+        row = (yield _ask(query, repository, reference=reference, now_ms=self._now_ms)).first()
         if row is None:
             return None
         repository_id, namespace_id, digest, media_type = row
         content = self._contents.get(digest)
         if content is None:
-            found = self._reader.first(self._content, repository_id=repository_id, digest=digest)
+            found = (yield Ask(self._content, {"repository_id": repository_id, "digest": digest})).first()
             if found is None:
                 return None
             content = self._contents.put(digest, bytes(found[0]))
@@ -142,10 +187,8 @@ class HotPath:
             )
         return _answer(request, held, manifest_headers(digest, media_type), content)
 
-    def _get_blob(
-        self, request: HotRequest, held: Grant, repository: RepositoryName, digest: Digest
-    ) -> HotAnswer | None:
-        row = self._reader.first(self._blob, namespace=repository.namespace, name=repository.name, digest=str(digest))
+    def _get_blob(self, request: HotRequest, held: Grant, repository: RepositoryName, digest: Digest) -> Answering:
+        row = (yield _ask(self._blob, repository, digest=str(digest))).first()
         if row is None:
             return None
         digest_text, size, path = row
@@ -161,7 +204,7 @@ class HotPath:
         metrics.blob_bytes("out", size)
         return _answer(request, held, headers, content)
 
-    def _list_tags(self, request: HotRequest, held: Grant, repository: RepositoryName) -> HotAnswer | None:
+    def _list_tags(self, request: HotRequest, held: Grant, repository: RepositoryName) -> Answering:
         pairs = parse_qsl(request.query, keep_blank_values=True)
         asked = dict(pairs)
         if len(asked) < len(pairs) or "\0" in asked.get("last", ""):
@@ -171,10 +214,11 @@ class HotPath:
         if asked or not count.isascii() or not count.isdigit() or not 0 < int(count[:9]) <= MOST:
             return None
         size = int(count)
-        row = self._reader.first(self._repository, namespace=repository.namespace, name=repository.name)
+        row = (yield _ask(self._repository, repository)).first()
         if row is None:
             return None
-        rows = self._reader.all(self._tag_names, repository_id=row[0], after=last, now_ms=now_ms(), most=size + 1)
+        page = {"repository_id": row[0], "after": last, "now_ms": self._now_ms, "most": size + 1}
+        rows = yield Ask(self._tag_names, page)
         names = [name for (name,) in rows[:size]]
         headers = {**API_VERSION, "Content-Type": "application/json"}
         if len(rows) > size:
@@ -182,11 +226,11 @@ class HotPath:
         body = json.dumps({"name": str(repository), "tags": names}, separators=(",", ":")) + "\n"
         return _answer(request, held, headers, body.encode())
 
-    def _begin_upload(self, request: HotRequest, held: Grant, name: str) -> HotAnswer | None:
+    def _begin_upload(self, request: HotRequest, held: Grant, name: str) -> Answering:
         if request.query or not held.allows(name, "push"):
             return None
         repository = RepositoryName.parse(name)
-        row = self._reader.first(self._target, namespace=repository.namespace, name=repository.name)
+        row = (yield _ask(self._target, repository)).first()
         if row is None:
             return None
         id_, state, used, quota, most = row
@@ -197,6 +241,10 @@ class HotPath:
         upload = new_upload(self._registry.services.database.vault, id_)
         headers = begun_headers(repository, upload, self._registry.services)
         return HotAnswer(headers, b"", 0, held.identity.name, "202 Accepted")
+
+
+def _ask(query: Prepared, repository: RepositoryName, **values: str | int) -> Ask:
+    return Ask(query, {"namespace": repository.namespace, "name": repository.name, **values})
 
 
 def find_grant(registry: Registry, request: HotRequest) -> Grant | None:
@@ -220,8 +268,9 @@ class _Contents:
         return content
 
     def put(self, digest: str, content: bytes) -> bytes:
-        self._kept[digest] = content
-        self._size += len(content)
+        if digest not in self._kept:
+            self._kept[digest] = content
+            self._size += len(content)
         while self._size > self._most:
             _, oldest = self._kept.popitem(last=False)
             self._size -= len(oldest)

@@ -9,8 +9,9 @@ from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.exc import IntegrityError, NotSupportedError, OperationalError
 
 from models.dialect import insert_new, insert_or_leave
+from models.errors import Upstream
 from models.migrate import upgrade
-from models.prepared import among
+from models.prepared import Ask, among
 from models.reader import Reader
 from models.session import Database
 from models.tables import Account, Blob, LogEntry, Organization, Repository
@@ -149,4 +150,19 @@ def test_a_reader_takes_a_connection_that_has_run_statements(database: Database)
     reader = Reader(database)
     for query in (select(Blob.id), _SIZES):
         assert reader.all(reader.prepare(query), digests=["one"]) == []
+    reader.close()
+
+
+def test_a_reader_asks_many_questions_in_one_go(database: Database) -> None:
+    with database.write() as session:
+        insert_new(session, Blob, [blob("one", 1), blob("two", 2)])
+    reader = Reader(database)
+    query = reader.prepare(select(Blob.size, Blob.digest).where(Blob.digest == bindparam("which")))
+    other = reader.prepare(select(Blob.digest).where(Blob.size > bindparam("least")).order_by(Blob.digest))
+    asked = [Ask(query, {"which": name}) for name in ("one", "none", "two", "one")] + [Ask(other, {"least": 0})]
+    expected = [[(1, "one")], [], [(2, "two")], [(1, "one")], [("one",), ("two",)]]
+    assert reader.at_once(asked) == expected
+    with pytest.raises(Upstream):
+        reader.at_once([Ask(other, {"least": 0}), Ask(query, {"which": "\0"})])
+    assert reader.at_once(asked) == expected  # the connection is as good as before
     reader.close()

@@ -77,6 +77,47 @@ def test_it_sees_every_change_at_once(registry: Registry, hot: HotPath) -> None:
     assert hot.answer(ask(registry, f"acme/app/manifests/{moved}")) is None
 
 
+def test_requests_that_come_together_are_answered_as_each_would_be_alone(registry: Registry, hot: HotPath) -> None:
+    together = [
+        ask(registry, "acme/app/manifests/v1"),
+        ask(registry, "acme/app/manifests/none"),
+        ask(registry, "acme/app/tags/list"),
+        ask(registry, "acme/app/manifests/v2"),
+        ask(registry, "acme/app/manifests/v1", token=None),
+        ask(registry, "acme/app/manifests/v1", method="HEAD"),
+        ask(registry, f"acme/app/blobs/{Digest.of(b'layer')}"),
+        ask(registry, ""),
+    ]
+    alone = [hot.answer(request) for request in together]
+    assert hot.answers(together) == alone
+    assert [answer is None for answer in alone] == [False, True, False, False, True, False, False, False]
+
+
+def test_what_several_ask_at_once_the_database_is_asked_once(
+    registry: Registry, hot: HotPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = []
+    answers = hot._reader._answers
+    monkeypatch.setattr(hot._reader, "_answers", lambda asked: rounds.append(len(asked)) or answers(asked))
+    requests = [ask(registry, f"acme/app/manifests/v{number}") for number in (1, 2, 1, 1)]
+    first, second, *others = hot.answers(requests)
+    assert rounds == [2, 2]  # the tags, and the manifests that were not read before
+    assert others == [first, first] != [second, second]
+    assert hot.answers(requests) == [first, second, first, first]
+    assert rounds == [2, 2, 2]
+
+
+def test_a_defect_with_one_request_is_not_held_against_the_others(
+    registry: Registry, hot: HotPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(hot, "_list_tags", fail)
+    answers = hot.answers([ask(registry, "acme/app/tags/list"), ask(registry, "acme/app/manifests/v1")])
+    assert [answer is None for answer in answers] == [True, False]
+
+
 def test_it_leaves_everything_else_to_the_views(registry: Registry, hot: HotPath) -> None:
     big = registry.push_blob(b"b" * (SMALL + 1))
     leave = [
