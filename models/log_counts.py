@@ -42,6 +42,7 @@ _KEY = ("subject", "subject_id", "performer", "day", "kind")
 _COLUMNS = {"namespace": LogEntry.namespace_id, "repository": LogEntry.repository_id}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1) // _MICROSECOND
 _POSITION = select(Round.position).where(Round.name == _ROUND)
 """Until when entries are counted, in microseconds since 1970."""
 T = TypeVar("T")
@@ -117,15 +118,17 @@ def count_rested(database: Database, stop: Callable[[], bool] = lambda: False) -
 
 
 def count_late(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Count the log entries that this transaction is about to insert, as far as others of their time are counted."""
+    """Count the log entries that this transaction is about to insert, as far as others of their time are counted.
+
+    Each row is one for each of its `moments`, in microseconds since 1970.
+    """
     counted_until = session.scalar(_POSITION.with_for_update(read=True))
     if counted_until is None:
         return
-    until = _EPOCH + counted_until * _MICROSECOND
-    late = [row for row in rows if row["at"] < until]
+    late = [(row, moment // _DAY) for row in rows for moment in row["moments"] if moment < counted_until]
     counted: Counter[tuple[str, int, str, date, str]] = Counter()
-    for row in late:
-        day, kind = row["at"].astimezone(UTC).date(), row["kind"]
+    for row, days in late:
+        day, kind = (_EPOCH + timedelta(days)).date(), row["kind"]
         counted["all", 0, "", day, kind] += 1
         if row["namespace_id"] is not None:
             counted["namespace", row["namespace_id"], "", day, kind] += 1

@@ -14,11 +14,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
 from models import metrics
 from models.errors import DomainError, Upstream
 from models.prepared import Ask, Prepared, Rows
+from models.pulls import Pull
 from models.reader import Reader
 from models.tags import TAG_NAMES, now_ms
 from registry.blobs import BLOB_IN_REPOSITORY
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 SMALL = 256 << 10
 """Bytes up to which a blob is read and sent in one piece."""
 CACHED_BYTES = 32 << 20
+KEPT_PULLS = 1000
 _ROUTE = re.compile(r"/v2/(?:([a-z0-9._/-]+)/(?:(manifests|blobs)/([A-Za-z0-9._:-]+)|(tags/list)))?")
 _UPLOADS = re.compile(r"/v2/([a-z0-9._/-]+)/blobs/uploads/?")
 
@@ -115,6 +118,7 @@ class HotPath:
         self._tag_names = self._reader.prepare(TAG_NAMES)
         self._target = self._reader.prepare(PUSH_TARGET)
         self._contents = _Contents(CACHED_BYTES)
+        self._pulls: dict[tuple[Any, ...], Pull] = {}
         self._now_ms = 0  # when the requests that are being answered had come
         self._sends_blobs = services.storage.is_local  # a thread waits for a far one
 
@@ -170,7 +174,7 @@ class HotPath:
         row = (yield _ask(query, repository, reference=reference, now_ms=self._now_ms)).first()
         if row is None:
             return None
-        repository_id, namespace_id, digest, media_type = row
+        repository_id, _, digest, media_type = row
         content = self._contents.get(digest)
         if content is None:
             found = (yield Ask(self._content, {"repository_id": repository_id, "digest": digest})).first()
@@ -179,13 +183,22 @@ class HotPath:
             content = self._contents.put(digest, bytes(found[0]))
         if request.method == "GET":
             metrics.pulled()
-            self._registry.pulls.note(
-                seen(held.identity, request.ip, request.headers.get("user-agent")),
-                namespace_id=namespace_id,
-                repository_id=repository_id,
-                detail=pull_detail(repository, reference, digest, media_type),
-            )
+            self._registry.pulls.note(self._pull(request, held, repository, reference, row))
         return _answer(request, held, manifest_headers(digest, media_type), content)
+
+    def _pull(self, request: HotRequest, held: Grant, repository: RepositoryName, reference: str, row: Any) -> Pull:
+        """What is noted of a pull: the same object for the same caller and the same manifest."""
+        agent = request.headers.get("user-agent")
+        key = (request.headers["authorization"], request.ip, agent, request.path, row)
+        pull = self._pulls.get(key)
+        if pull is None:
+            if len(self._pulls) >= KEPT_PULLS:
+                self._pulls.clear()  # rare, and cheaper than keeping an order on every request
+            repository_id, namespace_id, digest, media_type = row
+            detail = pull_detail(repository, reference, digest, media_type)
+            pull = Pull(seen(held.identity, request.ip, agent), namespace_id, repository_id, detail)
+            self._pulls[key] = pull
+        return pull
 
     def _get_blob(self, request: HotRequest, held: Grant, repository: RepositoryName, digest: Digest) -> Answering:
         row = (yield _ask(self._blob, repository, digest=str(digest))).first()

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request
 
 from models import metrics
 from models.errors import NotFound
+from models.pulls import Pull
 from models.quota_notices import refusals_told
 from models.session import Session
 from models.tags import remove_tag
@@ -42,12 +43,8 @@ def get_manifest(name: str, reference: str) -> Response:
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(len(found.content))})
     metrics.pulled()
-    registry().pulls.note(
-        actor,
-        namespace_id=found.namespace_id,
-        repository_id=found.repository_id,
-        detail=pull_detail(repository, reference, found.digest, found.media_type),
-    )
+    detail = pull_detail(repository, reference, found.digest, found.media_type)
+    registry().pulls.note(Pull(actor, found.namespace_id, found.repository_id, detail))
     return Response(found.content, headers=headers)
 
 

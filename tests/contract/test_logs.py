@@ -1,18 +1,20 @@
 """The action log as recorded from Quay: shape, period, pages; and that nobody reads what is not theirs."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from models.log_counts import REST, count_late, count_rested
-from models.tables import Account, LogCount, LogEntry, Repository
+from models.log_counts import REST, count_rested
+from models.pull_entries import insert_entries
+from models.tables import Account, LogCount, Repository
 from models.tables.base import now
 from tests.factories.api import Answered, Api
 
 ENTRY = {"kind", "metadata", "ip", "datetime", "performer"}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PATHS = ("/organization/acme", "/repository/acme/app")
 LOGS = {**dict.fromkeys((*PATHS, "/user"), "owner"), "/superuser": "root"}
 
@@ -25,9 +27,14 @@ def write(
         acme = session.scalars(select(Account).where(Account.name == "acme")).one()
         app = session.scalars(select(Repository).where(Repository.name == "app")).one()
         row = {"namespace_id": acme.id, "repository_id": app.id, "performer": performer, "detail": {}, **more}
-        rows = [{"kind": kind, "at": now() - timedelta(days=days_ago), **row} for _ in range(number)]
-        count_late(session, rows)
-        session.execute(insert(LogEntry), rows)
+        at = more.pop("at", now() - timedelta(days=days_ago))
+        given = {
+            "performer_id": None,
+            "ip": None,
+            "kind": kind,
+            "moments": [(at - EPOCH) // timedelta(microseconds=1)] * number,
+        }
+        insert_entries(session, [{**given, **row}])
 
 
 def every_page(api: Api, path: str, **rest: Any) -> list[Answered]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.prepared import Ask, Rows
 from registry.names import Digest
 from registry.v2.hot import SMALL, HotPath, HotRequest
 from tests.unit.registry.conftest import Registry
@@ -98,7 +99,12 @@ def test_what_several_ask_at_once_the_database_is_asked_once(
 ) -> None:
     rounds = []
     answers = hot._reader._answers
-    monkeypatch.setattr(hot._reader, "_answers", lambda asked: rounds.append(len(asked)) or answers(asked))
+
+    def count(asked: list[Ask]) -> list[Rows]:
+        rounds.append(len(asked))
+        return answers(asked)
+
+    monkeypatch.setattr(hot._reader, "_answers", count)
     requests = [ask(registry, f"acme/app/manifests/v{number}") for number in (1, 2, 1, 1)]
     first, second, *others = hot.answers(requests)
     assert rounds == [2, 2]  # the tags, and the manifests that were not read before
