@@ -6,6 +6,7 @@ It is the server that knows when the last byte of an answer has left, and how ma
 import logging
 import sys
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -72,7 +73,7 @@ def write_line(
         return
     told = fields(
         method=method,
-        path=_quoted(redacted(path)),
+        path=_shown(path),
         status=status,
         ms=round(seconds * 1000, 1),
         bytes=size,
@@ -83,6 +84,7 @@ def write_line(
     _log.log(level, "request", extra=told)
 
 
+@lru_cache(300)
 def surface(path: str) -> str:
     """Which part of the product answers at a path; one of a few words, fit to be counted by."""
     if path in _PROBES:
@@ -90,5 +92,6 @@ def surface(path: str) -> str:
     return next((name for prefix, name in _SURFACES if f"{path}/".startswith(prefix)), "web")
 
 
-def _quoted(path: str) -> str:
-    return quote(path.encode("latin-1", "replace"), safe="/:@+,;=~*!$'()&")[:LONGEST_PATH]
+@lru_cache(300)
+def _shown(path: str) -> str:
+    return quote(redacted(path).encode("latin-1", "replace"), safe="/:@+,;=~*!$'()&")[:LONGEST_PATH]

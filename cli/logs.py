@@ -101,5 +101,10 @@ def _one_line(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = _one_line(str(value))
+    return _quoted(str(value))
+
+
+@lru_cache(300)  # most of what lines tell has been told before
+def _quoted(text: str) -> str:
+    text = _one_line(text)
     return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text

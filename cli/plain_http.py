@@ -3,11 +3,14 @@
 import re
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from registry.v2.hot import HotAnswer, HotRequest
 
 END = b"\r\n\r\n"
 """Of a request's line and headers."""
+LONGEST_KEPT = 2048
+"""Characters of a header that is remembered."""
 _LINE = re.compile(rb"(GET|HEAD|POST|PUT) (/(?:v2|api/v1)/[A-Za-z0-9._:/+-]*)(?:\?([A-Za-z0-9._:/=&%+-]*))? HTTP/1\.1")
 _HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*((?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?)[ \t]*")
 _LENGTH = re.compile(r"[0-9]{1,9}")
@@ -23,13 +26,10 @@ def parse_head(head: bytes, ip: str, proxies: int) -> HotRequest | None:
         return None
     headers: dict[str, str] = {}
     for text in lines:
-        header = _HEADER.fullmatch(text)
-        if header is None:
+        header = _header(text) if len(text) <= LONGEST_KEPT else _header.__wrapped__(text)
+        if header is None or header[0] in headers:
             return None
-        name = header[1].decode().lower()
-        if name in headers or name in _UNUSUAL:
-            return None
-        headers[name] = header[2].decode()
+        headers[header[0]] = header[1]
     if "host" not in headers or headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
     if not _LENGTH.fullmatch(headers.get("content-length", "0")):
@@ -38,6 +38,16 @@ def parse_head(head: bytes, ip: str, proxies: int) -> HotRequest | None:
         forwarded = headers.get("x-forwarded-for", "").split(",")
         ip = forwarded[-proxies].strip() if len(forwarded) >= proxies and forwarded[-proxies].strip() else ip
     return HotRequest(line[1].decode(), line[2].decode(), (line[3] or b"").decode(), headers, ip)
+
+
+@lru_cache(1000)  # clients say the same again and again
+def _header(line: bytes) -> tuple[str, str] | None:
+    """The header's name, in lower case, and its value; None if it is not one of a plain request."""
+    header = _HEADER.fullmatch(line)
+    if header is None:
+        return None
+    name = header[1].decode().lower()
+    return None if name in _UNUSUAL else (name, header[2].decode())
 
 
 _now: tuple[int, str] = (0, "")

@@ -1,10 +1,10 @@
 """Gunicorn's threaded worker, with a short way for the requests that make up nearly all of a registry's traffic.
 
 A kept-alive connection that becomes readable wakes the worker's main thread. If what it holds is one complete, plain
-request that `registry.v2.hot` can answer, the answer is written right there: no thread, no parser, no framework; those
-that woke it together are answered together. Small
-PUTs go to one thread that waits for the disk and the database, many at a time (`cli.push_thread`), and come back to be
-answered. Everything else takes gunicorn's own way, which starts with the bytes that were read here.
+request that `registry.v2.hot` can answer, the answer is written right there, together with those of others that have
+come: no thread, no parser, no framework. Small PUTs go to one thread that waits for the disk and the database, many
+at a time (`cli.push_thread`), and come back to be answered. Everything else takes gunicorn's own way, which starts
+with the bytes that were read here.
 """
 
 import errno

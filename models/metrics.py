@@ -5,6 +5,7 @@ A build's process lives for one build only, so `build_finished` counts in Redis,
 """
 
 import logging
+from functools import cache
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -51,9 +52,15 @@ def blob_bytes(direction: Literal["in", "out"], count: int) -> None:
 
 def request_finished(surface: str, method: str, status: int, seconds: float) -> None:
     """A request to `surface` (a word of ours, never a caller's) was answered; `seconds` until its last byte."""
-    method = method if method in _METHODS else "other"  # callers may invent methods, each would be kept for ever
-    _requests.labels(surface, method, str(status)).inc()
-    _latency.labels(surface, method).observe(seconds)
+    number, time = _request_counters(surface, method if method in _METHODS else "other", status)
+    number.inc()
+    time.observe(seconds)
+
+
+@cache
+def _request_counters(surface: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """Found once: callers may invent methods, but they are not among these."""
+    return _requests.labels(surface, method, str(status)), _latency.labels(surface, method)
 
 
 def build_finished(redis: Redis, result: str, seconds: float) -> None:
