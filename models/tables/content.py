@@ -94,7 +94,14 @@ class Manifest(Base):
     __tablename__ = "manifest"
     __table_args__ = (
         UniqueConstraint("repository_id", "digest"),
-        Index("ix_manifest_repository_id_subject", "repository_id", "subject"),
+        Index(
+            "ix_manifest_referrers",
+            "repository_id",
+            "subject",
+            "id",
+            sqlite_where=text("subject IS NOT NULL"),
+            postgresql_where=text("subject IS NOT NULL"),
+        ),
         Index(
             "ix_manifest_unsettled",
             "touched_at",

@@ -1,10 +1,10 @@
 """GET, HEAD and DELETE of blobs (end-2, end-10)."""
 
 import os
+import re
 from typing import BinaryIO
 
 from flask import Blueprint, Response, request
-from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
 from models import metrics
@@ -18,6 +18,7 @@ from registry.v2.errors import API_VERSION
 
 URL_LIFETIME_S = 20 * 60
 BLOCK = 1 << 20
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII | re.IGNORECASE)
 
 blueprint = Blueprint("blobs", __name__)
 
@@ -38,11 +39,12 @@ def get_blob(name: str, digest: str) -> Response:
         return Response(status=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(blob.size)})
+    part = _wanted(blob)
     if not services.settings.FEATURE_PROXY_STORAGE:
         url = services.storage.url(blob.path, expires_s=URL_LIFETIME_S)
         if url is not None:
             return Response(status=307, headers={**headers, "Location": url})
-    return _stream(blob, headers)
+    return _stream(blob, part, headers)
 
 
 @blueprint.delete("/<path:name>/blobs/<digest>")
@@ -68,36 +70,34 @@ def served_headers(digest: str) -> dict[str, str]:
     }
 
 
-def _stream(blob: StoredBlob, headers: dict[str, str]) -> Response:
-    start, stop = _wanted(blob)
-    whole = (start, stop) == (0, blob.size)
-    if not whole:
+def _stream(blob: StoredBlob, part: tuple[int, int] | None, headers: dict[str, str]) -> Response:
+    start, stop = part or (0, blob.size)
+    if part:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{blob.size}"
     headers["Content-Length"] = str(stop - start)
     stream = registry().services.storage.open(blob.path, start=start, stop=None if stop == blob.size else stop)
     metrics.blob_bytes("out", stop - start)
-    response = Response(_body(stream), status=200 if whole else 206, headers=headers, direct_passthrough=True)
+    response = Response(_body(stream), status=206 if part else 200, headers=headers, direct_passthrough=True)
     response.call_on_close(stream.close)
     return response
 
 
-def _wanted(blob: StoredBlob) -> tuple[int, int]:
-    """The bytes asked for, or all of them where RFC 9110 lets the server choose or wants it so.
+def _wanted(blob: StoredBlob) -> tuple[int, int] | None:
+    """From which byte to which the client wants it; None where it wants all, or RFC 9110 lets the server choose that.
 
-    Which is: several ranges at once, another unit, and a range of another content (If-Range).
+    Which is: several ranges at once, another unit, a range of another content (If-Range) or of an empty one.
+    RangeUnsatisfiable, also for one that ends before it begins.
     """
-    wanted = parse_range_header(request.headers.get("Range"))
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
-        return 0, blob.size
-    if "If-Range" in request.headers and request.if_range.etag != blob.digest:
-        return 0, blob.size
-    start, _ = wanted.ranges[0]
-    if blob.size and start < -blob.size:
-        return 0, blob.size
-    found = wanted.range_for_length(blob.size)
-    if found is None:
+    match = _RANGE.fullmatch(request.headers.get("Range", ""))
+    other = "If-Range" in request.headers and request.if_range.etag != blob.digest
+    if other or not match or match[0].endswith("=-") or not blob.size:
+        return None
+    first, last = match.groups()
+    start = int(first) if first else max(blob.size - int(last), 0)
+    stop = min(int(last) + 1, blob.size) if first and last else blob.size
+    if start >= stop:
         raise RangeUnsatisfiable({"size": blob.size}, headers={"Content-Range": f"bytes */{blob.size}"})
-    return found
+    return start, stop
 
 
 def _body(stream: BinaryIO):  # type: ignore[no-untyped-def]

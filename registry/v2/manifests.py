@@ -12,7 +12,7 @@ from registry.errors import ManifestUnknown, SizeInvalid
 from registry.labels import lifetime_s, read_labels
 from registry.manifest_format import ParsedManifest
 from registry.manifests import fetch_manifest, parse_pushed, put_manifest, remove_manifest
-from registry.names import Digest, RepositoryName, parse_reference, parse_tag
+from registry.names import Digest, MalformedTag, RepositoryName, parse_reference, parse_tag
 from registry.protection import renew_manifest
 from registry.repositories import ensure_writable, writable
 from registry.v2.context import authorize, may_push, registry
@@ -31,7 +31,7 @@ def get_manifest(name: str, reference: str) -> Response:
     """The manifest as it was pushed."""
     repository = RepositoryName.parse(name)
     actor = authorize(repository, "pull")
-    wanted = parse_reference(reference)
+    wanted = _asked_for(reference)
     services = registry().services
     if request.method == "HEAD" and isinstance(wanted, Digest) and may_push(repository):
         renew_manifest(services.database, repository, wanted, services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC)
@@ -93,7 +93,7 @@ def delete(name: str, reference: str) -> Response:
     """End a tag; or, by digest, the manifest and all its tags."""
     repository = RepositoryName.parse(name)
     actor = authorize(repository, "push")
-    wanted = parse_reference(reference)
+    wanted = _asked_for(reference)
     with registry().services.database.write() as session:
         target = writable(session, repository)
         if isinstance(wanted, Digest):
@@ -104,6 +104,14 @@ def delete(name: str, reference: str) -> Response:
             except NotFound as exc:
                 raise ManifestUnknown({"tag": wanted}) from exc
     return Response(status=202, headers=API_VERSION)
+
+
+def _asked_for(reference: str) -> Digest | str:
+    """What a manifest that is here already is asked for by; ManifestUnknown if no tag can be called so."""
+    try:
+        return parse_reference(reference)
+    except MalformedTag as exc:
+        raise ManifestUnknown({"tag": reference}) from exc
 
 
 def _content(most: int) -> bytes:

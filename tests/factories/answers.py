@@ -1,11 +1,12 @@
 """What tests ask of answers, the log and the database, whatever the operation."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import event, select
 
+from models.session import Database
 from models.tables import LogEntry
 from tests.factories.api import Answered, Api
 
@@ -25,16 +26,21 @@ def refused(answer: Answered, status: int, *names: str) -> bool:
     return True
 
 
-@contextmanager
-def counted(api: Api) -> Iterator[list[str]]:
+def counted(api: Api) -> AbstractContextManager[list[str]]:
     """The statements that are executed in the block."""
+    return executed(api.database)
+
+
+@contextmanager
+def executed(database: Database) -> Iterator[list[str]]:
+    """The same of a database."""
     seen: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
         seen.append(statement)
 
-    event.listen(api.database.engine, "before_cursor_execute", note)
+    event.listen(database.engine, "before_cursor_execute", note)
     try:
         yield seen
     finally:
-        event.remove(api.database.engine, "before_cursor_execute", note)
+        event.remove(database.engine, "before_cursor_execute", note)

@@ -278,7 +278,7 @@ def test_failed_log_ins_are_logged_where_the_owner_sees_them(registry: Registry)
         ("UPPER/app/tags/list", "NAME_INVALID"),
         ("single/tags/list", "NAME_INVALID"),
         ("acme/app/blobs/sha256:zz", "DIGEST_INVALID"),
-        ("acme/app/manifests/-bad", "TAG_INVALID"),
+        ("acme/app/manifests/sha256:zz", "DIGEST_INVALID"),
         ("nothing/here", "NAME_UNKNOWN"),
     ],
 )

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from models.manifests import MOST_BYTES
 from registry.manifest_format import OCI_INDEX, OCI_MANIFEST
 from registry.names import Digest
+from tests.factories.answers import executed
 from tests.unit.registry.conftest import Registry, image, index
 
 SUBJECT = str(Digest.of(b"an image that is signed often"))
@@ -57,6 +58,59 @@ def test_a_page_of_referrers_holds_little_however_much_they_say(registry: Regist
     digests.append(refer(registry, 3, annotations={"note": "x" * MOST_BYTES}))
 
     assert follow(registry) == [digests[:2], [digests[2]], [digests[3]]]
+
+
+def test_what_referrers_say_of_themselves_is_shown_as_they_said_it(registry: Registry) -> None:
+    registry.push_image("v1")
+    notes = {'with "quotes"': "and\\slashes", "größe": "\U0001f40b \u2028", "empty": ""}
+    digests = [
+        refer(registry, 1, annotations=notes, artifactType='example/"quoted"+größe'),
+        refer(registry, 2, annotations={}),
+        refer(registry, 3),
+    ]
+
+    shown = registry.call("GET", f"acme/app/referrers/{SUBJECT}").get_json()
+
+    config = "application/vnd.oci.image.config.v1+json"
+    extras: tuple[dict[str, Any], ...] = (
+        {"artifactType": 'example/"quoted"+größe', "annotations": notes},
+        *[{"artifactType": config}] * 2,
+    )
+    sizes = [int(registry.call("HEAD", f"acme/app/manifests/{digest}").headers["Content-Length"]) for digest in digests]
+    manifests = [
+        {"mediaType": OCI_MANIFEST, "digest": digest, "size": size, **extra}
+        for digest, size, extra in zip(digests, sizes, extras, strict=True)
+    ]
+    assert shown == {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+
+
+def test_more_referrers_take_no_more_statements(registry: Registry) -> None:
+    registry.push_image("v1")
+    numbers = []
+    for number in range(0, 12, 4):
+        for each in range(number, number + 4):
+            refer(registry, each)
+        with executed(registry.services.database) as statements:
+            assert len(follow(registry)[0]) == number + 4
+        numbers.append(len(statements))
+    assert numbers[0] == numbers[-1] <= 4
+
+
+def test_a_repository_to_come_has_no_referrers(registry: Registry) -> None:
+    path = f"acme/new/referrers/{SUBJECT}?artifactType=example/a"
+    answer = registry.call("GET", path, repository="acme/new")
+    assert (answer.status_code, answer.headers["OCI-Filters-Applied"]) == (200, "artifactType")
+    assert answer.get_json() == {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
+    assert registry.call("GET", path, user="stranger+bot", repository="acme/new").status_code == 403
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+@pytest.mark.parametrize("reference", [".INVALID_MANIFEST_NAME", "-bad", "x" * 129])
+def test_what_no_tag_can_be_called_is_unknown(registry: Registry, method: str, reference: str) -> None:
+    registry.push_image("v1")
+    answer = registry.call(method, f"acme/app/manifests/{reference}")
+    assert answer.status_code == 404
+    assert method == "HEAD" or code(answer) == "MANIFEST_UNKNOWN"
 
 
 @pytest.mark.parametrize("query", ["last=x", "last=-1", "last=", "last=9999999999999999999", "n=x"])

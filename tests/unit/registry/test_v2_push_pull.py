@@ -140,7 +140,9 @@ def test_a_mount_from_where_one_may_not_read_becomes_an_upload(registry: Registr
         ("bytes=9990-", 206, 9990, 9999),
         ("bytes=-5", 206, 9995, 9999),
         ("bytes=5-99999999", 206, 5, 9999),
-        ("bytes=-20000", 200, 0, 9999),
+        ("bytes=-20000", 206, 0, 9999),
+        ("bytes=0-", 206, 0, 9999),
+        ("bytes=-", 200, 0, 9999),
         ("bytes=0-1,5-6", 200, 0, 9999),
         ("lines=1-2", 200, 0, 9999),
         ("nonsense", 200, 0, 9999),
@@ -154,10 +156,17 @@ def test_ranges(registry: Registry, asked: str, status: int, first: int, last: i
         assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{len(LAYER)}"
 
 
-def test_a_range_outside_of_the_blob_is_416(registry: Registry) -> None:
+@pytest.mark.parametrize("asked", ["bytes=10000-", "bytes=20000-30000", "bytes=500-0", "bytes=-0"])
+def test_a_range_without_bytes_of_the_blob_is_416(registry: Registry, asked: str) -> None:
     registry.push_blob(LAYER)
-    answer = registry.call("GET", f"acme/app/blobs/{DIGEST}", headers={"Range": "bytes=10000-"})
+    answer = registry.call("GET", f"acme/app/blobs/{DIGEST}", headers={"Range": asked})
     assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */10000")
+
+
+def test_of_an_empty_blob_there_are_no_parts(registry: Registry) -> None:
+    digest = registry.push_blob(b"")
+    answer = registry.call("GET", f"acme/app/blobs/{digest}", headers={"Range": "bytes=0-99"})
+    assert (answer.status_code, answer.data, answer.headers["Content-Length"]) == (200, b"", "0")
 
 
 def test_an_image_is_pulled_as_it_was_pushed(registry: Registry) -> None:
