@@ -265,7 +265,8 @@ def _by_repository_token(session: Session, superusers: Superusers, token: str) -
     row = session.scalar(
         select(RepositoryToken).where(RepositoryToken.token_hash.in_(session.vault.fingerprints(token)))
     )
-    if row is None or (row.expires_at is not None and row.expires_at <= now()):
+    good = row is not None and (row.expires_at is None or row.expires_at > now())
+    if row is None or not good or not row.repository.namespace.enabled:
         raise Unauthenticated("Invalid or expired repository token")
     identity = Identity(
         kind="repository_token",

@@ -182,6 +182,8 @@ def _queue(session: Session, repository: Repository, limit: int | None) -> Build
     """A build whose job waits, and that has still to be told what to build."""
     if repository.state != "NORMAL":
         raise ReadOnly(f"repository {repository.path} is read-only")
+    if not repository.namespace.enabled:  # no token opens its repositories, the build's own no more than others
+        raise Invalid(f"The user {repository.namespace.name}, whose repository this is, has been disabled")
     _check_room(session, repository.namespace, limit)
     priority = build_queue.priority_of(session, repository.namespace)
     job = jobs.enqueue(session, kind=KIND, queue=build_queue.QUEUE, namespace=repository.namespace, priority=priority)
