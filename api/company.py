@@ -70,7 +70,7 @@ def make_repository(session: Session, path: str, *, actor: Identity, public: boo
 
 def _user(session: Session, name: str) -> User:
     """Without a password: hashing one takes longer than all the rest."""
-    return users.create_user(session, name, email=f"{name}@example.com", password=None, actor=ANONYMOUS)
+    return users.create_user(session, name, email=f"{name}@example.com", actor=ANONYMOUS)
 
 
 def _robot(session: Session, organization: Organization, name: str, *, actor: Identity) -> Identity:

@@ -34,11 +34,12 @@ def receive(uuid: str, repository: str | None = None) -> Response:
         _trigger(session, uuid, repository)  # before anybody's bytes are taken in
     request.max_content_length = MAX_PAYLOAD
     body = request.get_data(cache=False)
+    packed = inbound.pack(body)
     headers = {name.lower(): value for name, value in request.headers.items()}
 
     def work(session: Session) -> Judged:
         trigger = _trigger(session, uuid, repository)
-        delivery = Delivery(headers, body, request.remote_addr, _has_token(session, trigger))
+        delivery = Delivery(headers, body, request.remote_addr, _has_token(session, trigger), packed)
         verified = inbound.verified_by(session, trigger, delivery)
         if verified is None:
             raise _refusal()

@@ -15,6 +15,7 @@ from models.access import Identity
 from models.errors import Conflict
 from models.migrate import pending, upgrade
 from models.opening import open_database
+from models.passwords import hash_password
 from models.session import Database
 from models.tables import User
 from models.users import create_user
@@ -70,13 +71,14 @@ def create_first_admin(settings: Settings, database: Database) -> bool:
     password, file = secrets.token_urlsafe(18), admin_password_file(settings)
     # Before the commit: an account with a password that nobody knows would be worse than a file without its account.
     _keep(file, password)
+    hashed = hash_password(password)
     try:
         with database.write() as session:
             create_user(
                 session,
                 ADMIN,
                 email=None,
-                password=password,
+                password_hash=hashed,
                 superuser=True,
                 tag_expiration_s=settings.default_tag_expiration_s,
                 actor=OPERATOR,

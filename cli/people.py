@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from cli.database import OPERATOR, migrated
 from config.settings import Settings
+from models.passwords import hash_password
 from models.tables import OAuthToken
 from models.tables.base import now
 from models.tokens import create_oauth_token, get_oauth_token, list_oauth_tokens, revoke_oauth_token
@@ -15,12 +16,13 @@ PAGE = 500
 
 def add_user(settings: Settings, name: str, *, email: str, password: str, superuser: bool) -> None:
     """Create a user; DomainError tells why not."""
+    hashed = hash_password(password)
     with migrated(settings) as database, database.write() as session:
         create_user(
             session,
             name,
             email=email,
-            password=password,
+            password_hash=hashed,
             superuser=superuser,
             tag_expiration_s=settings.default_tag_expiration_s,
             actor=OPERATOR,
@@ -29,8 +31,9 @@ def add_user(settings: Settings, name: str, *, email: str, password: str, superu
 
 def set_password(settings: Settings, name: str, password: str) -> None:
     """Give the user another password, which signs it out everywhere; DomainError tells why not."""
+    hashed = hash_password(password)
     with migrated(settings) as database, database.write() as session:
-        change_user(session, get_user(session, name), password=password, actor=OPERATOR)
+        change_user(session, get_user(session, name), password_hash=hashed, actor=OPERATOR)
 
 
 def add_token(settings: Settings, username: str, scopes: str) -> str:

@@ -40,12 +40,16 @@ FORGES: Mapping[Service, Forge] = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """A request as it came, its headers' names in lower case. `token`: whether it carried the trigger's write token."""
+    """A request as it came, its headers' names in lower case. `token`: whether it carried the trigger's write token.
+
+    `packed`: the body as it is kept, compressed before a transaction begins, since it may be large.
+    """
 
     headers: Headers
     body: bytes
     ip: str | None
     token: bool
+    packed: bytes
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Judged:
     reason: str
     build: Build | None = None
     problem: DomainError | None = None
+
+
+def pack(body: bytes) -> bytes:
+    """The body of a delivery, as it is kept."""
+    return zlib.compress(body)
 
 
 def forge_for(trigger: Trigger, headers: Headers) -> Forge:
@@ -103,7 +112,7 @@ def receive(session: Session, trigger: Trigger, delivery: Delivery, verified: st
         event=event,
         ip=delivery.ip,
         headers=_shown(delivery.headers, forge),
-        payload=zlib.compress(delivery.body),
+        payload=delivery.packed,
         verified=verified,
         verdict=judged.verdict,
         reason=judged.reason,

@@ -72,9 +72,15 @@ def trusted_keys(session: Session, service: str) -> list[PublishedKey]:
     return list(session.scalars(query.order_by(PublishedKey.id)))
 
 
+def new_pair() -> RSAKey:
+    """A key pair for a service; making one takes too long for a transaction."""
+    return RSAKey.generate_key(_RSA_BITS)
+
+
 def create_key(
     session: Session,
     service: str,
+    pair: RSAKey,
     *,
     name: str,
     metadata: Mapping[str, Any],
@@ -82,15 +88,14 @@ def create_key(
     notes: str,
     approver: User,
     actor: Identity,
-) -> tuple[PublishedKey, RSAKey]:
-    """A new key pair, approved; its private half is kept nowhere. Invalid. Quay operation createServiceKey."""
-    pair = RSAKey.generate_key(_RSA_BITS)
+) -> PublishedKey:
+    """Let the pair be trusted; its private half is kept nowhere. Invalid. Quay operation createServiceKey."""
     about = {**metadata, "created_by": "Superuser API", "creator": approver.name, "ip": actor.ip}
     key = _new_key(session, service, name=name, jwk=pair.as_dict(private=False), metadata=about, expires_at=expires_at)
     _approve(key, approver, BY_SUPERUSER, notes)
     for kind in ("service_key_create", "service_key_approve"):
         _record(session, kind, key, actor=actor, preshared=True, auto_approved=True)
-    return key, pair
+    return key
 
 
 def approve_key(session: Session, kid: str, notes: str, *, approver: User, actor: Identity) -> None:

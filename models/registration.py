@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from config.settings import Settings
 from models import letters, users
@@ -71,7 +71,7 @@ def register(session: Session, settings: Settings, wanted: NewAccount, *, passwo
 
 
 def create_for(
-    session: Session, settings: Settings, name: str, *, email: str | None, password: str, actor: Identity
+    session: Session, settings: Settings, name: str, *, email: str | None, password_hash: str, actor: Identity
 ) -> User:
     """Create an account for somebody else, who has to confirm the address where mail is sent. Invalid, Conflict.
 
@@ -81,7 +81,7 @@ def create_for(
         session,
         name,
         email=email,
-        password=password,
+        password_hash=password_hash,
         verified=not (settings.FEATURE_MAILING and email),
         tag_expiration_s=settings.default_tag_expiration_s,
         actor=actor,
@@ -90,21 +90,28 @@ def create_for(
     return user
 
 
-def initialize(session: Session, settings: Settings, wanted: NewAccount, *, actor: Identity) -> User:
+def initialize(
+    session: Session, settings: Settings, name: str, *, email: str | None, password_hash: str, actor: Identity
+) -> User:
     """Create the installation's first user, a superuser; Invalid if there is a user already."""
     if session.get_bind().dialect.name != "sqlite":  # where writers take turns anyhow
         session.execute(text("LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE"))
-    if session.scalar(select(User.id).limit(1)) is not None:
-        raise Invalid("Cannot initialize user in a non-empty database")
+    refuse_second(session)
     return users.create_user(
         session,
-        wanted.name,
-        email=wanted.email,
-        password=wanted.password,
+        name,
+        email=email,
+        password_hash=password_hash,
         superuser=True,
         tag_expiration_s=settings.default_tag_expiration_s,
         actor=actor,
     )
+
+
+def refuse_second(session: Session) -> None:
+    """Invalid if there is a user already."""
+    if users.has_users(session):
+        raise Invalid("Cannot initialize user in a non-empty database")
 
 
 def first_token(session: Session, user: User, *, actor: Identity) -> str:

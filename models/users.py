@@ -11,7 +11,6 @@ from models.codes import void_codes
 from models.errors import Conflict, Invalid, NotFound
 from models.names import check_email, check_namespace
 from models.organizations import lock_organizations
-from models.passwords import hash_password
 from models.queries import Query
 from models.removal import remove_account
 from models.roles import TEAM_RANK
@@ -26,17 +25,16 @@ def create_user(
     name: str,
     *,
     email: str | None,
-    password: str | None = None,
     password_hash: str | None = None,
     superuser: bool = False,
     verified: bool = True,
     tag_expiration_s: int = TWO_WEEKS_S,
     actor: Identity,
 ) -> User:
-    """Create a user; without a password, or the hash of one, nobody can sign in as it with one. Invalid: name, address
-    or password; Conflict: name or address is taken. Quay operation createInstallUser.
+    """Create a user; without the hash of a password nobody can sign in as it with one. Invalid: name or address;
+    Conflict: name or address is taken. Quay operation createInstallUser.
 
-    `tag_expiration_s`: DEFAULT_TAG_EXPIRATION.
+    Hashing takes too long for a transaction, so it comes before. `tag_expiration_s`: DEFAULT_TAG_EXPIRATION.
     """
     check_namespace(name)
     if find_account(session, name) is not None:
@@ -45,8 +43,6 @@ def create_user(
     user.password_hash = password_hash
     if email is not None:
         user.email = free_email(session, email)
-    if password is not None:
-        user.password_hash = hash_password(password)
     session.add(user)
     session.flush()
     audit.record(session, "user_create", actor=actor, namespace=user, username=name, email=email)
@@ -77,7 +73,7 @@ def change_user(
     user: User,
     *,
     email: str | None = None,
-    password: str | None = None,
+    password_hash: str | None = None,
     enabled: bool | None = None,
     actor: Identity,
 ) -> None:
@@ -88,8 +84,8 @@ def change_user(
     if email is not None and email != user.email:
         user.email = free_email(session, email)
         audit.record(session, "user_change_email", actor=actor, namespace=user, username=user.name, email=email)
-    if password is not None:
-        set_password(session, user, hash_password(password))
+    if password_hash is not None:
+        set_password(session, user, password_hash)
         audit.record(session, "user_change_password", actor=actor, namespace=user, username=user.name)
     if enabled is not None and enabled != user.enabled:
         if user.id == actor.account_id:

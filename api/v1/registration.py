@@ -13,7 +13,9 @@ from models.access import ANONYMOUS
 from models.brakes import ASKING, Counted
 from models.client_keys import seal_client_key
 from models.errors import DomainError, Invalid
+from models.passwords import hash_password
 from models.registration import NewAccount
+from models.session import Session
 
 section = Section("user", __doc__, needs=["FEATURE_DIRECT_LOGIN", "FEATURE_USER_CREATION"])
 first = Section("user", __doc__, needs=["FEATURE_USER_INITIALIZE"])
@@ -67,14 +69,22 @@ class Registration(BrowserResource):
 
 @first.at("/user/initialize")
 class Initialization(Resource):
-    @operation("initializeUser", allow=anyone)
+    @operation("initializeUser", allow=anyone, waits=True)
     def post(self, body: FirstUser) -> FirstUserView:
         """Create the first user of the installation, a superuser, while there is no user."""
-        wanted = NewAccount(body.username, body.email, body.password.get_secret_value())
         try:
-            user = registration.initialize(self.session, self.settings, wanted, actor=self.caller)
+            with self.services.database.read() as session:
+                registration.refuse_second(session)  # nobody has us hash passwords for nothing
+            password_hash = hash_password(body.password.get_secret_value())
+            with self.writing() as session:
+                return self._create(session, body, password_hash)
         except DomainError as exc:
             raise Invalid(exc.detail, facts={"message": exc.detail}) from exc
-        token = registration.first_token(self.session, user, actor=self.caller) if body.access_token else None
-        key = seal_client_key(self.session.vault, user)
+
+    def _create(self, session: Session, body: FirstUser, password_hash: str) -> FirstUserView:
+        user = registration.initialize(
+            session, self.settings, body.username, email=body.email, password_hash=password_hash, actor=self.caller
+        )
+        token = registration.first_token(session, user, actor=self.caller) if body.access_token else None
+        key = seal_client_key(session.vault, user)
         return FirstUserView(username=user.name, email=user.email, encrypted_password=key, access_token=token)

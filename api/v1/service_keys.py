@@ -101,19 +101,22 @@ class ServiceKeys(_ServiceKeys):
         """List the keys of all services, those that sign this registry's own tokens among them."""
         return ServiceKeysView(keys=[self.show(key) for key in published_keys.list_keys(self.session)])
 
-    @operation("createServiceKey", allow=fresh(superuser))
+    @operation("createServiceKey", allow=fresh(superuser), waits=True)
     def post(self, body: NewServiceKey) -> CreatedServiceKey:
         """Create a key pair for a service, which is trusted at once; the private half is not kept."""
-        key, pair = published_keys.create_key(
-            self.session,
-            body.service,
-            name=body.name,
-            metadata=body.metadata,
-            expires_at=published_keys.moment_of(body.expiration),
-            notes=body.notes,
-            approver=signed_in_user(self.session, self.caller),
-            actor=self.caller,
-        )
+        pair = published_keys.new_pair()
+        with self.writing() as session:
+            key = published_keys.create_key(
+                session,
+                body.service,
+                pair,
+                name=body.name,
+                metadata=body.metadata,
+                expires_at=published_keys.moment_of(body.expiration),
+                notes=body.notes,
+                approver=signed_in_user(session, self.caller),
+                actor=self.caller,
+            )
         return CreatedServiceKey(
             kid=key.kid,
             name=key.name,

@@ -13,6 +13,7 @@ from models import registration, users
 from models.authentication import Superusers
 from models.client_keys import seal_client_key
 from models.errors import Invalid
+from models.passwords import hash_password
 from models.tables import User
 from models.vault import new_token
 
@@ -109,14 +110,16 @@ class InstallationUsers(_Users):
         more = next_page(self.settings, page[-1].id, bound) if len(found) > limit else None
         return InstallUsers(users=self.show(*page), next_page=more)
 
-    @operation("createInstallUser", allow=fresh(superuser))
+    @operation("createInstallUser", allow=fresh(superuser), waits=True)
     def post(self, body: NewUser) -> CreatedUser:
         """Creates a new user, with a random password."""
         password = new_token(PASSWORD_LENGTH)
-        user = registration.create_for(
-            self.session, self.settings, body.username, email=body.email, password=password, actor=self.caller
-        )
-        key = seal_client_key(self.session.vault, user)
+        hashed = hash_password(password)
+        with self.writing() as session:
+            user = registration.create_for(
+                session, self.settings, body.username, email=body.email, password_hash=hashed, actor=self.caller
+            )
+            key = seal_client_key(session.vault, user)
         return CreatedUser(username=user.name, email=user.email, password=password, encrypted_password=key)
 
 
@@ -127,7 +130,7 @@ class InstallationUser(_Users):
         """Returns information about the specified user."""
         return self.show(user)[0]
 
-    @operation("changeInstallUser", allow=fresh(superuser_over_user))
+    @operation("changeInstallUser", allow=fresh(superuser_over_user), waits=True)
     def put(self, user: User, body: UserChange) -> InstallUser:
         """Updates information about the specified user.
 
@@ -138,15 +141,13 @@ class InstallationUser(_Users):
             raise Invalid("Cannot update a superuser")
         if body.superuser:
             raise Invalid("superuser: superusers are named by SUPER_USERS, or by `drydock user create --superuser`")
-        users.change_user(
-            self.session,
-            user,
-            email=body.email,
-            password=body.password.get_secret_value() if body.password else None,
-            enabled=body.enabled,
-            actor=self.caller,
-        )
-        return self.show(user, new_password=body.password is not None)[0]
+        hashed = hash_password(body.password.get_secret_value()) if body.password else None
+        with self.writing() as session:
+            user = users.get_user(session, user.name)
+            users.change_user(
+                session, user, email=body.email, password_hash=hashed, enabled=body.enabled, actor=self.caller
+            )
+            return self.show(user, new_password=hashed is not None)[0]
 
     @operation("deleteInstallUser", allow=fresh(superuser_over_user))
     def delete(self, user: User) -> None:

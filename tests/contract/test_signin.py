@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from models import sessions
 from models.access import Identity
+from models.passwords import hash_password
 from models.session import Database
 from models.tables import BrowserSession, LogEntry, User
 from models.tables.base import now
@@ -152,7 +153,7 @@ def test_a_disabled_user_is_signed_out_at_once(signed_in: Browser, database: Dat
 def test_a_new_password_ends_every_session(signed_in: Browser, database: Database) -> None:
     with database.write() as session:
         user = session.scalars(select(User).where(User.name == "ann")).one()
-        change_user(session, user, password="another horse", actor=Identity(name="root"))
+        change_user(session, user, password_hash=hash_password("another horse"), actor=Identity(name="root"))
     assert signed_in.call("GET", "/user/").status_code == 401
 
 

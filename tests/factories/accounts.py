@@ -11,7 +11,7 @@ ALL_SCOPES = "repo:admin repo:create user:read user:admin org:admin super:user"
 
 def make_user(session: Session, name: str, *, superuser: bool = False) -> User:
     """A user without a password: hashing one takes longer than a test."""
-    return create_user(session, name, email=f"{name}@example.com", password=None, superuser=superuser, actor=ANONYMOUS)
+    return create_user(session, name, email=f"{name}@example.com", superuser=superuser, actor=ANONYMOUS)
 
 
 def make_token(session: Session, user: User, scopes: str = ALL_SCOPES) -> str:

@@ -1,12 +1,14 @@
 """A person's browser, as far as cookies, forms and the API's CSRF tokens go."""
 
 import re
+from functools import cache
 from typing import Any
 
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from models.access import ANONYMOUS
+from models.passwords import hash_password
 from models.session import Database
 from models.sessions import begin_session
 from models.tables import User
@@ -58,6 +60,11 @@ class Browser:
 
 
 def make_person(database: Database, name: str, password: str = PASSWORD) -> User:
-    """A user who can sign in; hashing the password takes a while."""
+    """A user who can sign in."""
+    hashed = _hashed(password)
     with database.write() as session:
-        return create_user(session, name, email=f"{name}@example.com", password=password, actor=ANONYMOUS)
+        return create_user(session, name, email=f"{name}@example.com", password_hash=hashed, actor=ANONYMOUS)
+
+
+_hashed = cache(hash_password)
+"""The same each time: hashing takes longer than most tests."""

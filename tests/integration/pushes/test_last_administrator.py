@@ -24,7 +24,7 @@ def database(fresh_postgres_url: str) -> Iterator[Database]:
     database = Database(fresh_postgres_url, Vault(["a key of the tests, long enough for one"]))
     upgrade(database)
     with database.write() as session:
-        ann, _bob = (create_user(session, name, email=None, password=None, actor=ANONYMOUS) for name in ("ann", "bob"))
+        ann, _bob = (create_user(session, name, email=None, actor=ANONYMOUS) for name in ("ann", "bob"))
         acme = create_organization(session, "acme", owner=ann, email=None, actor=SOMEBODY)
         owners = find_team(session, acme, "owners")
         assert owners is not None

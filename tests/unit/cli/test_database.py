@@ -27,7 +27,7 @@ class _Overtaken(Database):
         if not self.overtaken:
             self.overtaken = True
             with super().write() as session:
-                create_user(session, ADMIN, email=None, password=None, actor=ANONYMOUS)
+                create_user(session, ADMIN, email=None, actor=ANONYMOUS)
         with super().write() as session:
             yield session
 

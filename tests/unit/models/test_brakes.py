@@ -9,6 +9,7 @@ from models import brakes
 from models.authentication import Superusers, identify_user
 from models.brakes import PASSWORD, Counted, count, in_turn, refuse_while_waiting, site_of
 from models.errors import TooMany, Unauthenticated
+from models.passwords import hash_password
 from models.session import Database
 from models.tables import Brake
 from models.tables.base import now
@@ -100,7 +101,8 @@ def test_a_new_password_clears_the_count(database: Database) -> None:
     user = make_person(database, "ann")
     tries(database, "ann", 3)
     with database.write() as session:
-        change_user(session, get_user(session, "ann"), password="another horse", actor=identity_of(user))
+        another = hash_password("another horse")
+        change_user(session, get_user(session, "ann"), password_hash=another, actor=identity_of(user))
     assert identify_user(database, SUPERUSERS, "ann", "another horse").name == "ann"
 
 
