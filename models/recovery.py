@@ -7,7 +7,7 @@ from models import audit, letters
 from models.access import Identity
 from models.codes import get_code, issue_code, use_code
 from models.errors import Conflict, Invalid
-from models.registration import CONFIRMATION_LIFETIME
+from models.registration import CONFIRMATION_LIFETIME, ask_for_confirmation
 from models.session import Session
 from models.tables import Organization, Team, TeamMember, User
 from models.tables.codes import OneTimeCode
@@ -41,6 +41,13 @@ def send_recovery(session: Session, settings: Settings, user: User) -> str:
     code = issue_code(session, user, "recover", user.email, lifetime=settings.recovery_lifetime)
     letters.recover_account(session, settings, user, code, to=user.email)
     return user.email
+
+
+def request_confirmation(session: Session, settings: Settings, email: str) -> None:
+    """Mail another link to confirm the address by, if it is a user's who needs one; who asks learns nothing of that."""
+    user = session.scalar(select(User).where(User.email == email, User.enabled))
+    if user is not None:
+        ask_for_confirmation(session, settings, user)
 
 
 def recover(session: Session, settings: Settings, code: str, password_hash: str, *, ip: str | None) -> User:

@@ -38,7 +38,10 @@ def _replace_passwords(pages: Blueprint, services: Services) -> None:
     @pages.post("/recovery", strict_slashes=False)
     def send() -> Response:
         check_form(services)
-        return _send(services, _field("email").strip())
+        email = _address_to_mail(services)
+        with services.database.write() as session:
+            recovery.request_recovery(session, services.settings, email)
+        return _on_its_way(services, f"If {email} is the address of an account here")
 
     @pages.post("/recovery/password")
     def choose() -> Response:
@@ -59,6 +62,18 @@ def _confirm_addresses(pages: Blueprint, services: Services) -> None:
         check_form(services)
         return _confirm(services, _field("code"))
 
+    @pages.get("/confirm/again", strict_slashes=False)
+    def show_again() -> Response:
+        return page(services, "confirm_again.html")
+
+    @pages.post("/confirm/again", strict_slashes=False)
+    def send_again() -> Response:
+        check_form(services)
+        email = _address_to_mail(services)
+        with services.database.write() as session:
+            recovery.request_confirmation(session, services.settings, email)
+        return _on_its_way(services, f"If {email} is the address of an account here and waits for its confirmation")
+
 
 def _field(name: str) -> str:
     value = request.form.get(name, "")
@@ -67,14 +82,18 @@ def _field(name: str) -> str:
     return value
 
 
-def _send(services: Services, email: str) -> Response:
+def _address_to_mail(services: Services) -> str:
+    """The address that a form names, if it may be sent a mail now (TooMany)."""
+    email = _field("email").strip()
     if not 0 < len(email) <= LONGEST:
         raise Invalid("Please give the e-mail address of your account")
     site = Counted(ASKING, brakes.site_of(request.remote_addr))
     brakes.slow_down(services.database, site, Counted(MAILING, email))
-    with services.database.write() as session:
-        recovery.request_recovery(session, services.settings, email)
-    text = f"If {email} is the address of an account here, a mail with a link is on its way there."
+    return email
+
+
+def _on_its_way(services: Services, condition: str) -> Response:
+    text = f"{condition}, a mail with a link is on its way there."
     return page(services, "told.html", heading="Look into your mail", text=text)
 
 

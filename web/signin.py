@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 from flask import Blueprint, Response, jsonify, request
 
 from models import signin
-from models.errors import Forbidden, TooMany, Unauthenticated
+from models.errors import Forbidden, TooMany, Unauthenticated, Unconfirmed
 from models.sessions import new_value
 from registry.services import Services
 from registry.session_cookie import cookie_header, csrf_token, read_cookie, removal_header
@@ -58,7 +58,15 @@ def blueprint(services: Services) -> Blueprint:
     return pages
 
 
-def _form(services: Services, target: str, *, status: int = 200, username: str = "", problem: str = "") -> Response:
+def _form(
+    services: Services,
+    target: str,
+    *,
+    status: int = 200,
+    username: str = "",
+    problem: str = "",
+    unconfirmed: bool = False,
+) -> Response:
     # Browsers hold a form's policy against the redirects after it, and that page may lead on to an application.
     sends_to = "*" if target.startswith("/oauth/") else "'self'"
     return page(
@@ -69,6 +77,7 @@ def _form(services: Services, target: str, *, status: int = 200, username: str =
         next=target,
         username=username,
         problem=problem,
+        unconfirmed=unconfirmed,
         by_password=services.settings.FEATURE_DIRECT_LOGIN,
         by_mail=services.settings.FEATURE_MAILING,
         login_services={
@@ -95,7 +104,8 @@ def _sign_in(services: Services, target: str) -> Response:
             invite_code=_invite_code(target),
         )
     except (Unauthenticated, TooMany) as exc:
-        response = _form(services, target, status=STATUSES[type(exc)][0], username=username, problem=exc.detail)
+        told = {"status": STATUSES[type(exc)][0], "problem": exc.detail, "unconfirmed": isinstance(exc, Unconfirmed)}
+        response = _form(services, target, username=username, **told)
         if isinstance(exc, TooMany) and exc.retry_after is not None:
             response.headers["Retry-After"] = str(exc.retry_after)
         return response

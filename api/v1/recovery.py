@@ -1,4 +1,4 @@
-"""Mail for who forgot a password."""
+"""Mail for who forgot a password, or has to confirm an address."""
 
 from typing import Literal
 
@@ -22,6 +22,10 @@ class RecoveryRequest(Body):
     recaptcha_response: str | None = Field(None, description="Accepted for clients that send it; not used")
 
 
+class ConfirmationRequest(Body):
+    email: str = Field(max_length=255, description="The address that an account is waiting to have confirmed")
+
+
 class RecoveryView(View):
     """The same whether the address is somebody's or not."""
 
@@ -41,6 +45,18 @@ class Recovery(Resource):
         brakes.slow_down(self.services.database, Counted(ASKING, site), Counted(MAILING, body.email))
         with self.writing() as session:
             recovery.request_recovery(session, self.settings, body.email)
+        return RecoveryView()
+
+
+@section.at("/user/confirmation")
+class Confirmation(Resource):
+    @operation("requestConfirmationEmail", allow=anyone, waits=True)
+    def post(self, body: ConfirmationRequest) -> RecoveryView:
+        """Mail the link that confirms an address once more; links mailed before are void."""
+        site = brakes.site_of(request.remote_addr)
+        brakes.slow_down(self.services.database, Counted(ASKING, site), Counted(MAILING, body.email))
+        with self.writing() as session:
+            recovery.request_confirmation(session, self.settings, body.email)
         return RecoveryView()
 
 

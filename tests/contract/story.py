@@ -268,6 +268,7 @@ STORY: list[Call] = [
     Call("approveServiceKey", "/superuser/approvedkeys/waiting", {}, by="root"),
     Call("updateServiceKey", "/superuser/keys/{kid}", {"name": "n"}, by="root"),
     Call("deleteServiceKey", "/superuser/keys/{kid}", by="root"),
+    Call("requestConfirmationEmail", "/user/confirmation", {"email": "reader@example.com"}, by=None),
     Call("requestRecoveryEmail", "/recovery", {"email": "reader@example.com"}, by=None),
     Call("createNewUser", "/user/", {"username": "fresh", "password": PASSWORD, "email": "fresh@example.com"}, by=None),
     Call("signinUser", "/signin", {"username": "owner", "password": PASSWORD}, by=None),

@@ -53,6 +53,7 @@ NOT_NOTED = {
     "replayOrgNotificationDelivery": NOTHING_CHANGES,
     "replayRepoNotificationDelivery": NOTHING_CHANGES,
     "replayUserNamespaceNotificationDelivery": NOTHING_CHANGES,
+    "requestConfirmationEmail": NOTHING_CHANGES,
     "requestRecoveryEmail": NOTHING_CHANGES,
     "retrieveExternalLoginAuthorizationUrl": NOTHING_CHANGES,
     "sendAuthorizeRepoEmail": NOTHING_CHANGES,

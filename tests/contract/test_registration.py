@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from models.access import find_account
 from models.authentication import Superusers, identify_basic
-from models.brakes import ASKING
+from models.brakes import ASKING, MAILING
 from models.errors import Unauthenticated
 from models.session import Database
 from models.tables import LogEntry, OAuthToken, OneTimeCode, User
@@ -103,6 +103,54 @@ def test_with_mail_the_address_is_confirmed_first(mailing: Flask, database: Data
     shown = browser.call("GET", "/user/").json
     assert shown is not None
     assert (shown["verified"], shown["prompts"]) == (True, ["enter_name", "enter_company"])
+
+
+def test_the_mail_to_confirm_by_is_sent_again_and_nobody_learns_to_whom(mailing: Flask, database: Database) -> None:
+    browser = Browser(mailing)
+    browser.call("POST", "/user/", BOB)
+    make_person(database, "ann")  # whose address is confirmed
+    (first,) = take_letters(database)
+    for address in ("bob@example.com", "ann@example.com", "nobody@example.com"):
+        answer = browser.call("POST", "/user/confirmation", {"email": address})
+        assert (answer.status_code, answer.json) == (200, {"status": "sent"})
+    (second,) = take_letters(database)
+    assert (second.to, second.subject) == ("bob@example.com", first.subject)
+    assert browser.get(first.link).status_code == 400
+    browser.get(second.link)
+    assert browser.submit("/confirm", code=second.code).status_code == 200
+    browser.sign_in("bob", BOB["password"])
+    assert browser.call("POST", "/user/confirmation", {"email": "bob@example.com"}).status_code == 200
+    assert take_letters(database) == []
+
+
+@pytest.mark.parametrize("address", ["bob@example.com", "nobody@example.com"])
+def test_nobody_has_confirmations_sent_again_and_again(mailing: Flask, database: Database, address: str) -> None:
+    browser = Browser(mailing)
+    browser.call("POST", "/user/", BOB)
+    take_letters(database)
+    answers = [browser.call("POST", "/user/confirmation", {"email": address}) for _ in range(MAILING.free + 2)]
+    assert [answer.status_code for answer in answers] == [200] * MAILING.free + [429] * 2
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert len(take_letters(database)) == (MAILING.free if address == BOB["email"] else 0)
+
+
+def test_who_signs_in_unconfirmed_is_led_to_another_mail(mailing: Flask, database: Database) -> None:
+    browser = Browser(mailing)
+    browser.call("POST", "/user/", BOB)
+    take_letters(database)
+    browser.get("/signin")
+    assert "/confirm/again" not in browser.submit("/signin", username="bob", password="not his").text
+    assert "/confirm/again" in browser.submit("/signin", username="bob", password=BOB["password"]).text
+    browser.get("/confirm/again")
+    told = [browser.submit("/confirm/again", email=address).text for address in (BOB["email"], "nobody@example.com")]
+    assert told[0].replace("bob@", "nobody@") == told[1]
+    assert browser.submit("/confirm/again", email="").status_code == 400
+    assert [letter.to for letter in take_letters(database)] == ["bob@example.com"]
+
+
+def test_where_no_mail_is_sent_none_is_sent_again(install: Install) -> None:
+    browser = Browser(install())
+    assert browser.call("POST", "/user/confirmation", {"email": "bob@example.com"}).status_code == 404
 
 
 def test_confirmations_expire(mailing: Flask, database: Database) -> None:
