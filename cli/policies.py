@@ -1,6 +1,7 @@
 """Keeping tags as policies say: marking what has become immutable, ending what is to be pruned."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -13,7 +14,16 @@ from cli.database import migrated
 from cli.maintenance import size
 from config.settings import Settings
 from models.immutability_policies import mark_due
-from models.pruning import SLICE, active_policies, doomed_tags, prune, prune_due, repositories_of
+from models.pruning import (
+    SLICE,
+    active_policies,
+    default_policy,
+    doomed_tags,
+    prune,
+    prune_after,
+    prune_due,
+    repositories_of,
+)
 from models.session import Database, Session
 from models.tables import PrunePolicy, Repository
 from registry.collection.forecast import Forecast
@@ -36,21 +46,48 @@ def scheduled_marking() -> LongTask:
 
 def scheduled_pruning(settings: Settings) -> LongTask:
     """What the scheduler does every AUTOPRUNE_TASK_RUN_MINIMUM_INTERVAL_MINUTES, and soon after a policy changed."""
-    work = partial(prune_due, every=timedelta(minutes=settings.AUTOPRUNE_TASK_RUN_MINIMUM_INTERVAL_MINUTES))
+    every = timedelta(minutes=settings.AUTOPRUNE_TASK_RUN_MINIMUM_INTERVAL_MINUTES)
+    work, rounds = partial(prune_due, every=every), _DefaultRounds(settings, every)
 
     def run(opened: Runtime, stop: Callable[[], bool]) -> None:
         while not stop() and opened.database.apply(work):
             pass
+        while not stop() and rounds.go_on(opened.database):
+            pass
 
     return LongTask("prune tags", EVERY_S, run)
+
+
+class _DefaultRounds:
+    """The rounds of the default policy. How far one is need not outlive the process: what is done is not done twice."""
+
+    def __init__(self, settings: Settings, every: timedelta) -> None:
+        self._policy, self._every_s = _default_policy(settings), every.total_seconds()
+        self._position, self._due = 0, 0.0
+
+    def go_on(self, database: Database) -> bool:
+        """Prune a few more repositories, if it is time; whether there are more."""
+        policy = self._policy
+        if policy is None or time.monotonic() < self._due:
+            return False
+        position = database.apply(lambda session: prune_after(session, policy, self._position))
+        self._position = position or 0
+        if position is None:
+            self._due = time.monotonic() + self._every_s
+        return position is not None
+
+
+def _default_policy(settings: Settings) -> PrunePolicy | None:
+    stated = settings.DEFAULT_NAMESPACE_AUTOPRUNE_POLICY
+    return default_policy(stated["method"], stated["value"]) if stated else None
 
 
 def run_pruning(settings: Settings) -> None:
     """Let every policy end tags now."""
     total = 0
     with migrated(settings) as database:
-        for policy_id, repository_id in _places(database):
-            work = partial(_prune, policy_id=policy_id, repository_id=repository_id)
+        for policy_id, repository_id in _places(database, settings):
+            work = partial(_prune, settings=settings, policy_id=policy_id, repository_id=repository_id)
             while ended := database.apply(work):
                 total += ended
                 if ended < SLICE:
@@ -62,10 +99,11 @@ def forecast_pruning(settings: Settings) -> None:
     """Tell which policy would end which tags, and how many bytes that frees."""
     ended: dict[int, int] = {}
     with migrated(settings) as database:
-        for policy_id, repository_id in _places(database):
+        for policy_id, repository_id in _places(database, settings):
             with database.read() as session:
-                policy = session.get_one(PrunePolicy, policy_id)
-                repository = session.get_one(Repository, repository_id)
+                policy, repository = _found(session, settings, policy_id, repository_id)
+                if policy is None or repository is None:  # meanwhile
+                    continue
                 doomed = list(doomed_tags(session, repository.id, policy))
                 if doomed:
                     typer.echo(f"{repository.path}: {_described(policy)} would end {len(doomed)} tags")
@@ -76,19 +114,27 @@ def forecast_pruning(settings: Settings) -> None:
     typer.echo(f"Pruning would end {len(ended)} tags. {size(freed)} become free once nobody can restore them any more.")
 
 
-def _places(database: Database) -> list[tuple[int, int]]:
-    """Each policy with each of its repositories, as ids."""
+def _places(database: Database, settings: Settings) -> list[tuple[int | None, int]]:
+    """Each policy with each of its repositories, as ids; the default one has none."""
+    default = _default_policy(settings)
     with database.read() as session:
+        policies = session.scalars(active_policies().order_by(PrunePolicy.id)).all()
         return [
             (policy.id, repository.id)
-            for policy in session.scalars(active_policies().order_by(PrunePolicy.id)).all()
+            for policy in (*policies, *([default] if default else []))
             for repository in session.scalars(repositories_of(policy))
         ]
 
 
-def _prune(session: Session, policy_id: int, repository_id: int) -> int:
-    policy = session.get(PrunePolicy, policy_id)
-    repository = session.get(Repository, repository_id)
+def _found(
+    session: Session, settings: Settings, policy_id: int | None, repository_id: int
+) -> tuple[PrunePolicy | None, Repository | None]:
+    policy = _default_policy(settings) if policy_id is None else session.get(PrunePolicy, policy_id)
+    return policy, session.get(Repository, repository_id)
+
+
+def _prune(session: Session, settings: Settings, policy_id: int | None, repository_id: int) -> int:
+    policy, repository = _found(session, settings, policy_id, repository_id)
     return prune(session, repository, policy) if policy and repository else 0
 
 
@@ -103,9 +149,13 @@ def _freed(database: Database, ended: dict[int, int]) -> int:
 
 
 def _described(policy: PrunePolicy) -> str:
-    owner = policy.repository.path if policy.repository else policy.namespace.name
+    if policy.namespace_id is None:
+        owner = "everybody"
+    else:
+        owner = policy.repository.path if policy.repository else policy.namespace.name
     what = f"the newest {policy.value} stay" if policy.method == "number_of_tags" else f"older than {policy.value} end"
     names = ""
     if policy.tag_pattern is not None:
         names = f", where names {'match' if policy.tag_pattern_matches else 'do not match'} {policy.tag_pattern}"
-    return f"policy {policy.uuid} of {owner} ({what}{names})"
+    uuid = f" {policy.uuid}" if policy.uuid else ""
+    return f"policy{uuid} of {owner} ({what}{names})"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -142,6 +143,16 @@ def _duration(text: str) -> str:
     return text
 
 
+def _pruning(policy: Mapping[str, Any]) -> Mapping[str, Any]:
+    method, value = policy.get("method"), policy.get("value")
+    _require(policy.keys() == {"method", "value"} and method in {"number_of_tags", "creation_date"})
+    if method == "number_of_tags":
+        _require(type(value) is int and value >= 1)
+    else:
+        _require(isinstance(value, str) and parse_duration(value) > timedelta())
+    return policy
+
+
 def _plan(told: Mapping[str, Any]) -> Mapping[str, Any]:
     _require(isinstance(told.get("title"), str) and told["title"])
     _require(all(type(told.get(key)) is int and told[key] >= 0 for key in ("price", "privateRepos")))
@@ -236,6 +247,10 @@ _PLAN = "a plan with `title` (text), `price` (cents a month) and `privateRepos` 
 Plans = Annotated[
     Sequence[Annotated[Mapping[str, Any], AfterValidator(_plan)]], Kind("list of plans", f"a list, each {_PLAN}", _PLAN)
 ]
+_PRUNING = (
+    "a mapping with `method` and `value`: number_of_tags and how many stay, or creation_date and an age such as 30d"
+)
+PruningPolicy = Annotated[Mapping[str, Any], AfterValidator(_pruning), Kind("mapping", _PRUNING)]
 Arguments = Annotated[Mapping[str, Any], Kind("mapping", "names with values", "a name that is text")]
 _LOCATION = "a driver and its parameters, such as [LocalStorage, {storage_path: storage}]"
 StorageLocation = Annotated[tuple[Text, Mapping[str, Any]], Field(strict=False)]

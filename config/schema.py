@@ -28,6 +28,7 @@ from config.kinds import (
     Plans,
     Port,
     PrivateHosts,
+    PruningPolicy,
     RedisUrl,
     Seconds,
     Secret,
@@ -283,6 +284,12 @@ class RepositoryKeys(Group):
         default=True,
         description="Tags end by themselves where a policy of their namespace or repository says so. "
         "`drydock prune --dry-run` tells which would.",
+    )
+    DEFAULT_NAMESPACE_AUTOPRUNE_POLICY: PruningPolicy | None = Field(
+        default=None,
+        description="An auto-prune policy for every repository of everybody, beside those that namespaces and "
+        "repositories have themselves, as in Quay: `{method: number_of_tags, value: 50}`, or `{method: creation_date, "
+        "value: 1y}`. It begins within AUTOPRUNE_TASK_RUN_MINIMUM_INTERVAL_MINUTES of a start.",
     )
     AUTOPRUNE_TASK_RUN_MINIMUM_INTERVAL_MINUTES: Count = Field(
         default=60, description="Minutes between two rounds of an auto-prune policy through its repositories."

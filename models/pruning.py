@@ -21,6 +21,7 @@ from models.patterns import Selector
 from models.session import Session
 from models.tables import Account, Manifest, ManifestChild, PrunePolicy, Repository, Tag
 from models.tables.base import now
+from models.tables.policies import PruneMethod
 from models.tags import alive, now_ms
 
 SLICE = 500
@@ -82,18 +83,30 @@ def prune(session: Session, repository: Repository, policy: PrunePolicy, *, limi
     return len(ended)
 
 
+def default_policy(method: PruneMethod, value: int | str) -> PrunePolicy:
+    """One that is kept nowhere and holds for every repository (DEFAULT_NAMESPACE_AUTOPRUNE_POLICY)."""
+    return PrunePolicy(method=method, value=str(value), tag_pattern=None, tag_pattern_matches=True)
+
+
+def prune_after(session: Session, policy: PrunePolicy, position: int) -> int | None:
+    """Prune the next few repositories after `position` as the policy says; how far that is, None at the end."""
+    repositories = list(session.scalars(repositories_of(policy, after=position).limit(REPOSITORIES)))
+    for repository in repositories:
+        if prune(session, repository, policy) == SLICE:
+            return position  # there may be more of them
+        position = repository.id
+    return position if len(repositories) == REPOSITORIES else None
+
+
 def prune_due(session: Session, every: timedelta) -> bool:
     """Prune the next few repositories of a policy that is due; false if there is none. `every`: between two rounds."""
     policy = session.scalar(_next_policy())
     if policy is None:
         return False
-    repositories = list(session.scalars(repositories_of(policy, after=policy.position).limit(REPOSITORIES)))
-    for repository in repositories:
-        if prune(session, repository, policy) == SLICE:
-            return True  # there may be more of them
-        policy.position = repository.id
-    if len(repositories) < REPOSITORIES:
-        policy.position, policy.due_at = 0, now() + every
+    position = prune_after(session, policy, policy.position)
+    policy.position = position or 0
+    if position is None:
+        policy.due_at = now() + every
     return True
 
 
@@ -102,9 +115,12 @@ def repositories_of(policy: PrunePolicy, *, after: int = 0) -> Select[Repository
     query = (
         select(Repository)
         .options(joinedload(Repository.namespace))
-        .where(Repository.namespace_id == policy.namespace_id, Repository.id > after, Repository.state == "NORMAL")
+        .where(Repository.id > after, Repository.state == "NORMAL")
         .order_by(Repository.id)
     )
+    if policy.namespace_id is None:
+        return query.join(Repository.namespace).where(Account.enabled)
+    query = query.where(Repository.namespace_id == policy.namespace_id)
     return query if policy.repository_id is None else query.where(Repository.id == policy.repository_id)
 
 

@@ -74,13 +74,14 @@ MOST_TURNS = 100
 _LOCK_PRESENT = _PRESENT.with_for_update()
 _END = update(Tag).where(Tag.id == bindparam("ended")).values(end_ms=bindparam("moment"))
 _PROLONG = update(Tag).where(Tag.id == bindparam("present")).values(expires_ms=bindparam("until"))
+_FIX = _PROLONG.values(immutable=True)
 
 
 @dataclass(frozen=True)
 class TagPush:
     """A name that is to mean a manifest from now on; the tag lives for `lifetime_s` seconds, or without an end.
 
-    `reversion`: it meant that before.
+    `immutable`: nobody may change it any more, and it does not end. `reversion`: it meant that before.
     """
 
     repository: Repository
@@ -89,6 +90,7 @@ class TagPush:
     digest: str
     actor: Identity
     lifetime_s: int | None = None
+    immutable: bool = False
     reversion: bool = False
 
     @property
@@ -106,7 +108,8 @@ def put_tag(
 def put_tags(session: Session, pushes: list[TagPush]) -> list[dict[str, Any]]:
     """Let names, all different, mean manifests from now on; what they meant becomes history. TagImmutable.
 
-    Of a name that means its manifest already only the lifetime is noted, from now on. The entries for the action log.
+    Of a name that means its manifest already only lifetime, from now on, or immutability is noted. The entries for the
+    action log.
     """
     entries: list[dict[str, Any]] = []
     left = {push.key: push for push in pushes}
@@ -115,12 +118,19 @@ def put_tags(session: Session, pushes: list[TagPush]) -> list[dict[str, Any]]:
             return entries
         present = _present(session, _LOCK_PRESENT, set(left))
         moment = now_ms()  # after those for which we waited
-        moved = [push for push in left.values() if not _keeps(session, push, present.get(push.key), moment)]
+        kept = {key for key, push in left.items() if _keeps(push, present.get(key), moment)}
+        entries += [entry for key in kept for entry in _renew(session, left[key], present[key], moment)]
+        moved = [push for key, push in left.items() if key not in kept]
         _end_present(session, [present[push.key] for push in moved if push.key in present], moment)
         fixed = {push.key for push in moved if is_fixed(session, push.repository, push.name)}
-        started = _start(session, [_started(push, moment, fixed=push.key in fixed) for push in moved])
+        rows = [_started(push, moment, fixed=push.immutable or push.key in fixed) for push in moved]
+        started = _start(session, rows)
         entries += [_entry(push, moves=push.key in present) for push in moved if push.key in started]
-        entries += [_fixing(push) for push in moved if push.key in started & fixed]
+        entries += [
+            _fixing(push, by_policy=push.key in fixed)
+            for push in moved
+            if push.key in started and (push.immutable or push.key in fixed)
+        ]
         # Where another transaction has given the name a present while we waited for it, that one is found now.
         left = {push.key: push for push in moved if push.key not in started}
     raise Conflict(f"too many pushes of the tag {min(left)[1]} at once; try again")
@@ -141,17 +151,27 @@ def _start(session: Session, rows: list[dict[str, Any]]) -> set[tuple[int, str]]
     return {(row.repository_id, row.name) for row in session.run(insert, ordered)}
 
 
-def _keeps(session: Session, push: TagPush, present: Any | None, moment: int) -> bool:
+def _keeps(push: TagPush, present: Any | None, moment: int) -> bool:
     """Whether the name means the manifest already. TagImmutable if it may not mean another one."""
     if present is None or not _alive(present, moment):
         return False
     if present.manifest_id == push.manifest_id:
-        if push.lifetime_s is not None and not present.immutable:
-            session.run(_PROLONG, {"present": present.id, "until": moment + push.lifetime_s * 1000})
         return True
     if present.immutable:
         raise TagImmutable(push.name)
     return False
+
+
+def _renew(session: Session, push: TagPush, present: Any, moment: int) -> list[dict[str, Any]]:
+    """Note what the push of a name asks for that means its manifest already; the entries for the action log."""
+    if present.immutable:
+        return []
+    if push.immutable:
+        session.run(_FIX, {"present": present.id, "until": None})
+        return [_fixing(push)]
+    if push.lifetime_s is not None:
+        session.run(_PROLONG, {"present": present.id, "until": moment + push.lifetime_s * 1000})
+    return []
 
 
 def _alive(present: Any, moment: int) -> bool:
@@ -159,7 +179,7 @@ def _alive(present: Any, moment: int) -> bool:
 
 
 def _started(push: TagPush, moment: int, *, fixed: bool) -> dict[str, Any]:
-    """The tag's new row. `fixed`: a policy makes it immutable, and then it does not expire."""
+    """The tag's new row. `fixed`: policy or label makes it immutable, and then it does not expire."""
     return {
         "repository_id": push.repository.id,
         "name": push.name,
@@ -176,9 +196,12 @@ def _entry(push: TagPush, *, moves: bool) -> dict[str, Any]:
     return audit.entry(kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest)
 
 
-def _fixing(push: TagPush) -> dict[str, Any]:
-    kind = "tag_made_immutable_by_policy"
-    return audit.entry(kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest)
+def _fixing(push: TagPush, *, by_policy: bool = False) -> dict[str, Any]:
+    kind = "tag_made_immutable_by_policy" if by_policy else "change_tag_immutability"
+    how: dict[str, Any] = {} if by_policy else {"immutable": True}
+    return audit.entry(
+        kind, actor=push.actor, repository=push.repository, tag=push.name, manifest_digest=push.digest, **how
+    )
 
 
 def _present(session: Session, query: Executable, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Any]:

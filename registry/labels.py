@@ -16,6 +16,7 @@ from registry.services import Services
 from storage.driver import NotFound
 
 EXPIRES_AFTER = "quay.expires-after"
+IMMUTABLE = "quay.immutable"
 CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 LARGEST_CONFIG = 4 * 2**20
 CENTURY_S = 100 * 365 * 86400
@@ -78,27 +79,44 @@ def lifetime_s(labels: Mapping[str, str]) -> int | None:
     return None if found is None else min(int(found[1]) * _UNITS_S[found[2]], CENTURY_S)
 
 
-class Lifetimes:
-    """The lifetimes of images that are about to be pushed, for which a config is read once. Thread-safe."""
+@dataclass(frozen=True)
+class Wishes:
+    """What an image's labels ask for the tags that are pushed with it."""
+
+    lifetime_s: int | None
+    immutable: bool
+
+
+NO_WISHES = Wishes(None, immutable=False)
+
+
+def wishes_of(labels: Mapping[str, str]) -> Wishes:
+    """`lifetime_s`, and whether `quay.immutable` is true."""
+    return Wishes(lifetime_s(labels), labels.get(IMMUTABLE, "").strip().lower() == "true")
+
+
+class KnownWishes:
+    """The wishes of images that are about to be pushed, for which a config is read once. Thread-safe."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._known: dict[tuple[str, str | None], int | None] = {}
+        self._known: dict[tuple[str, str | None], dict[str, str]] = {}
+        """The labels of configs that ask for something."""
 
-    def find(self, name: RepositoryName, parsed: ParsedManifest) -> int | None:
-        """The same as `lifetime_s` of its labels."""
+    def find(self, name: RepositoryName, parsed: ParsedManifest) -> Wishes:
+        """The same as `wishes_of` its labels."""
         own = parsed.annotations or {}
-        if EXPIRES_AFTER in own or not parsed.blobs:
-            return lifetime_s(own)
+        if own.keys() >= {EXPIRES_AFTER, IMMUTABLE} or not parsed.blobs:
+            return wishes_of(own)
         key = parsed.blobs[0].digest, parsed.config_media_type
         if key not in self._known:
             labels = _config_labels(self._services, name, parsed)
             if labels is None:
-                return None
+                return wishes_of(own)
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()  # rare, and cheaper than keeping an order
-            self._known[key] = lifetime_s(labels)
-        return self._known[key]
+            self._known[key] = {name: labels[name] for name in (EXPIRES_AFTER, IMMUTABLE) if name in labels}
+        return wishes_of({**self._known[key], **own})
 
 
 def _in_config(content: bytes) -> dict[str, str]:

@@ -33,13 +33,14 @@ from models.tables import (
 from models.tables.base import now
 from models.tags import TagPush, put_tags
 from registry.errors import ManifestBlobUnknown
+from registry.labels import NO_WISHES, Wishes
 from registry.manifest_format import ParsedManifest
 from registry.protection import still_protected
 
 
 @dataclass(frozen=True)
 class ManifestPush:
-    """A manifest as pushed, and the tags that are to name it for `lifetime_s` seconds, or without an end."""
+    """A manifest as pushed, and the tags that are to name it as its labels wish."""
 
     repository: Repository
     content: bytes
@@ -47,7 +48,7 @@ class ManifestPush:
     parsed: ParsedManifest
     tags: list[str]
     actor: Identity
-    lifetime_s: int | None = None
+    wishes: Wishes = NO_WISHES
 
     @property
     def key(self) -> tuple[int, str]:
@@ -71,7 +72,7 @@ class _Needs:
         """Of its tags; that of an index is by default the one that all its images have."""
         lifetimes = set(self.children.values())
         shared = next(iter(lifetimes)) if len(lifetimes) == 1 else None
-        return shared if self.push.lifetime_s is None else self.push.lifetime_s
+        return shared if self.push.wishes.lifetime_s is None else self.push.wishes.lifetime_s
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _put(session: Session, pushes: list[ManifestPush], all_written: _Written, pr
     _refer(session, needs, written)
     ids = written | known
     tags = [
-        TagPush(push.repository, tag, ids[push.key], push.digest, push.actor, need.lifetime_s)
+        TagPush(push.repository, tag, ids[push.key], push.digest, push.actor, need.lifetime_s, push.wishes.immutable)
         for need, push in zip(needs, pushes, strict=True)
         for tag in dict.fromkeys(push.tags)
     ]

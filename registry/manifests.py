@@ -16,6 +16,7 @@ from registry.errors import (
     ManifestTypeUnsupported,
     ManifestUnknown,
 )
+from registry.labels import NO_WISHES, Wishes
 from registry.manifest_format import InvalidManifest, ParsedManifest, UnknownMediaType, parse_manifest
 from registry.manifest_pushes import ManifestPush, put_manifests
 from registry.names import Digest, RepositoryName
@@ -89,11 +90,11 @@ def put_manifest(
     *,
     tags: list[str],
     actor: Identity,
-    lifetime_s: int | None = None,
+    wishes: Wishes = NO_WISHES,
     protection_s: int = 3600,
 ) -> None:
     """Store the manifest and let the tags name it; see `put_manifests`."""
-    push = ManifestPush(repository, content, str(digest), parsed, tags, actor, lifetime_s)
+    push = ManifestPush(repository, content, str(digest), parsed, tags, actor, wishes)
     put_manifests(session, [push], protection_s=protection_s)
 
 

@@ -104,8 +104,10 @@ def _sign_in(services: Services, target: str) -> Response:
             invite_code=_invite_code(target),
         )
     except (Unauthenticated, TooMany) as exc:
-        told = {"status": STATUSES[type(exc)][0], "problem": exc.detail, "unconfirmed": isinstance(exc, Unconfirmed)}
-        response = _form(services, target, username=username, **told)
+        status, unconfirmed = STATUSES[type(exc)][0], isinstance(exc, Unconfirmed)
+        response = _form(
+            services, target, status=status, username=username, problem=exc.detail, unconfirmed=unconfirmed
+        )
         if isinstance(exc, TooMany) and exc.retry_after is not None:
             response.headers["Retry-After"] = str(exc.retry_after)
         return response

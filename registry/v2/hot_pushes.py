@@ -19,7 +19,7 @@ from models.errors import DomainError
 from models.session import Session
 from models.tables import Repository
 from registry.errors import RegistryError
-from registry.labels import Lifetimes
+from registry.labels import KnownWishes
 from registry.manifest_pushes import ManifestPush, put_manifests
 from registry.manifests import parse_pushed
 from registry.names import Digest, Malformed, RepositoryName, parse_reference
@@ -63,7 +63,7 @@ class HotPushes:
         self._database = services.database
         self._storage = services.storage
         self._settings = services.settings
-        self._lifetimes = Lifetimes(services)
+        self._wishes = KnownWishes(services)
         self._disk = ThreadPoolExecutor(AT_ONCE, "disk")
 
     def takes(self, request: HotRequest) -> bool:
@@ -106,7 +106,7 @@ class HotPushes:
             parsed=parsed,
             tags=[] if isinstance(wanted, Digest) else [wanted],
             actor=seen(held.identity, request.ip, request.headers.get("user-agent")),
-            lifetime_s=self._lifetimes.find(repository, parsed),
+            wishes=self._wishes.find(repository, parsed),
         )
         return _Push(request, repository, _created(stored_headers(repository, digest, parsed), held), manifest=manifest)
 

@@ -9,7 +9,7 @@ from models.quota_notices import refusals_told
 from models.session import Session
 from models.tags import remove_tag
 from registry.errors import ManifestUnknown, SizeInvalid
-from registry.labels import lifetime_s, read_labels
+from registry.labels import read_labels, wishes_of
 from registry.manifest_format import ParsedManifest
 from registry.manifests import fetch_manifest, parse_pushed, put_manifest, remove_manifest
 from registry.names import Digest, MalformedTag, RepositoryName, parse_reference, parse_tag
@@ -61,7 +61,7 @@ def put(name: str, reference: str) -> Response:
     tags = [parse_tag(tag) for tag in request.args.getlist("tag")] if isinstance(wanted, Digest) else [wanted]
     ensure_writable(services.database, services.settings, repository, actor=actor)
 
-    life_s = lifetime_s(read_labels(services, repository, parsed))
+    wishes = wishes_of(read_labels(services, repository, parsed))
     protection_s = services.settings.PUSH_TEMP_TAG_EXPIRATION_SEC
 
     def store(session: Session) -> None:
@@ -74,7 +74,7 @@ def put(name: str, reference: str) -> Response:
             parsed,
             tags=tags,
             actor=actor,
-            lifetime_s=life_s,
+            wishes=wishes,
             protection_s=protection_s,
         )
 

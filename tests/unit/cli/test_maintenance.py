@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
+from buildworker.runtime import Runtime
 from cli.maintenance import size
+from cli.policies import scheduled_pruning
 from config.load import load_settings
 from config.secrets import ensure_secrets
 from config.settings import Settings
@@ -162,3 +165,31 @@ def test_pruning_tells_what_would_end_and_what_that_frees_and_then_does_it(pushe
     age(pusher.services, DAYS)
     assert "2 blobs of 4.0 kB" in drydock("gc", "--thorough").out
     pusher.pull("v3")
+
+
+def test_the_default_policy_prunes_by_hand_and_by_the_scheduler(
+    pusher: Pusher, drydock: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("v1", "v2", "v3"):
+        pusher.image(name, name.encode())
+    monkeypatch.setenv("DRYDOCK_DEFAULT_NAMESPACE_AUTOPRUNE_POLICY", "{method: number_of_tags, value: 2}")
+    told = drydock("prune", "--dry-run").out
+    assert told.startswith("acme/app: policy of everybody (the newest 2 stay) would end 1 tags\n")
+    assert drydock("prune").out == "Ended 1 tags.\n"
+
+    stated = {"method": "number_of_tags", "value": 1}
+    settings = pusher.services.settings.model_copy(update={"DEFAULT_NAMESPACE_AUTOPRUNE_POLICY": stated})
+    task = scheduled_pruning(settings)
+    opened = cast(Runtime, pusher.services)  # of which it takes the database only
+    task.run(opened, lambda: False)
+    assert living(pusher) == 1
+    pusher.image("v4", b"v4")
+    task.run(opened, lambda: False)
+    assert living(pusher) == 2  # the next round is not due
+    scheduled_pruning(settings).run(opened, lambda: False)
+    assert living(pusher) == 1
+
+
+def living(pusher: Pusher) -> int:
+    with pusher.services.database.read() as session:
+        return session.scalars(select(func.count()).select_from(Tag).where(Tag.end_ms.is_(None))).one()

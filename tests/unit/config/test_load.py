@@ -88,6 +88,12 @@ def test_docker_host_is_the_engine_unless_one_is_configured() -> None:
     assert load_settings(None, {}).build_engine_url == "unix:///var/run/docker.sock"
 
 
+_NO_POLICY = (
+    "1: DEFAULT_NAMESPACE_AUTOPRUNE_POLICY: expected a mapping with `method` and `value`: number_of_tags and how many "
+    "stay, or creation_date and an age such as 30d, got a mapping"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -143,6 +149,14 @@ def test_docker_host_is_the_engine_unless_one_is_configured() -> None:
             "DISTRIBUTED_STORAGE_CONFIG:\n  s3: [S3Storage]",
             "2: DISTRIBUTED_STORAGE_CONFIG.s3: expected a driver and its parameters, such as "
             "[LocalStorage, {storage_path: storage}], got a list",
+        ),
+        *(
+            (f"DEFAULT_NAMESPACE_AUTOPRUNE_POLICY: {{{policy}}}", _NO_POLICY)
+            for policy in (
+                *("method: number_of_tags", "method: age, value: 30d", "method: number_of_tags, value: 0"),
+                *("method: number_of_tags, value: true", "method: creation_date, value: 30"),
+                *("method: creation_date, value: 0d", "method: creation_date, value: 1d, more: 1"),
+            )
         ),
         (
             "BUILDLOGS_REDIS: localhost",

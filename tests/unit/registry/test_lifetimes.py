@@ -1,13 +1,13 @@
-"""Tags that end by themselves, because the image's label says so."""
+"""Tags that end by themselves or become immutable, because the image's label says so."""
 
 import json
 
 import pytest
 from sqlalchemy import select, update
 
-from models.tables import Tag
+from models.tables import LogEntry, Tag
 from models.tags import now_ms
-from registry.labels import EXPIRES_AFTER, LARGEST_CONFIG, lifetime_s
+from registry.labels import EXPIRES_AFTER, IMMUTABLE, LARGEST_CONFIG, lifetime_s
 from registry.manifest_format import OCI_INDEX
 from tests.unit.registry.conftest import Registry, image, index
 
@@ -124,3 +124,46 @@ def test_what_has_ended_is_not_served_and_the_answer_says_when(registry: Registr
     assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
     assert int(answer.get_json()["errors"][0]["detail"]["ended_ms"]) <= now_ms()
     assert registry.call("GET", "acme/app/tags/list").get_json()["tags"] == []
+
+
+def is_immutable(registry: Registry, name: str) -> bool:
+    with registry.services.database.read() as session:
+        return session.scalars(select(Tag.immutable).where(Tag.name == name, Tag.end_ms.is_(None))).one()
+
+
+def fixing(value: str, **more: str) -> bytes:
+    return json.dumps({"config": {"Labels": {IMMUTABLE: value, **more}}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "immutable"), [("true", True), (" True ", True), ("false", False), ("1", False), ("", False)]
+)
+def test_a_label_makes_the_tag_immutable(registry: Registry, value: str, *, immutable: bool) -> None:
+    push(registry, "v1", fixing(value))
+    assert is_immutable(registry, "v1") == immutable
+
+
+def test_an_immutable_tag_does_not_end_and_takes_no_other_image(registry: Registry) -> None:
+    config = fixing("true", **{EXPIRES_AFTER: "1h"})
+    push(registry, "v1", config)
+    assert left_ms(registry, "v1") is None
+    push(registry, "v1", config)  # the same again
+    other = image(registry.push_blob(b"{}"), 2, registry.push_blob(b"layer"), 5)
+    assert registry.put_manifest("v1", other).status_code == 409
+    entries = [(entry.detail["tag"], entry.detail["immutable"]) for entry in logged(registry)]
+    assert entries == [("v1", True)]
+
+
+def test_a_tag_from_before_becomes_immutable_when_it_is_pushed_again(registry: Registry) -> None:
+    config = fixing("true", **{EXPIRES_AFTER: "1h"})
+    push(registry, "v1", config)
+    with registry.services.database.write() as session:
+        session.execute(update(Tag).values(immutable=False, expires_ms=now_ms() + HOUR_MS))
+    push(registry, "v1", config)
+    assert (is_immutable(registry, "v1"), left_ms(registry, "v1")) == (True, None)
+    assert len(logged(registry)) == 2
+
+
+def logged(registry: Registry) -> list[LogEntry]:
+    with registry.services.database.read() as session:
+        return list(session.scalars(select(LogEntry).where(LogEntry.kind == "change_tag_immutability")))

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from models import pruning
 from models.immutability_policies import create_policy as create_immutability_policy
 from models.prune_policies import Config, create_policy
-from models.pruning import REPOSITORIES, SLICE, prune, prune_due
+from models.pruning import REPOSITORIES, SLICE, default_policy, prune, prune_after, prune_due
 from models.session import Session
 from models.tables import Account, LogEntry, Manifest, PrunePolicy, Repository, Tag
 from models.tables.base import now
@@ -205,6 +205,41 @@ def test_rounds_are_due_now_and_again(pusher: Pusher) -> None:
         session.execute(update(PrunePolicy).values(due_at=now()))
     assert run(pusher) == 1
     assert living(pusher) == {"c", "d"}
+
+
+def test_a_default_policy_is_for_everybody_beside_policies_of_their_own(pusher: Pusher) -> None:
+    push(pusher, "a", "b", "c", "old", days=0)
+    policy(pusher, Config("number_of_tags", 3))
+    run(pusher)
+    assert living(pusher) == {"b", "c", "old"}
+    with pusher.services.database.write() as session:
+        assert prune_after(session, default_policy("number_of_tags", 2), 0) is None
+    assert living(pusher) == {"c", "old"}
+    with pusher.services.database.write() as session:
+        session.execute(update(Account).where(Account.name == "acme").values(enabled=False))
+    with pusher.services.database.write() as session:
+        prune_after(session, default_policy("number_of_tags", 1), 0)
+    assert living(pusher) == {"c", "old"}
+
+
+def test_a_default_policy_goes_on_where_it_was(pusher: Pusher) -> None:
+    pusher.image("newest", b"one")
+    with pusher.services.database.write() as session:
+        repository = app(session)
+        manifest_id = session.scalars(select(Manifest.id)).one()
+        row = {"repository_id": repository.id, "manifest_id": manifest_id}
+        session.execute(insert(Tag), [row | {"name": f"t{n}", "start_ms": n} for n in range(SLICE)])
+        session.add_all(
+            Repository(namespace_id=repository.namespace_id, name=f"r{n:03}", is_public=False)
+            for n in range(REPOSITORIES)
+        )
+    positions: list[int | None] = [0]
+    while (position := positions[-1]) is not None:
+        with pusher.services.database.write() as session:
+            positions.append(prune_after(session, default_policy("number_of_tags", 1), position))
+    assert positions[:2] == [0, 0]  # a full slice, what is left there, and the last of the repositories
+    assert len(positions) == 4
+    assert living(pusher) == {"newest"}
 
 
 def test_much_is_done_in_many_transactions(pusher: Pusher) -> None:

@@ -253,6 +253,17 @@ def test_a_label_ends_the_tag_and_its_config_is_read_once(registry: Registry, ho
         assert sorted(map(tuple, found)) == [("again", 7_200_000), ("once", 7_200_000), ("own", 3_600_000)]
 
 
+def test_a_label_makes_the_tag_immutable(registry: Registry, hot: Hot) -> None:
+    config = json.dumps({"config": {"Labels": {"quay.immutable": "true", "quay.expires-after": "2h"}}}).encode()
+    hot.push(hot.blob(config))
+    document = image(str(Digest.of(config)), len(config), str(Digest.of(b"layer")), 5)
+    mutable = {**document, "annotations": {"quay.immutable": "false"}}
+    assert all(hot.push(hot.manifest("v1", document), hot.manifest("own", mutable)))
+    with registry.services.database.read() as session:
+        found = session.execute(select(Tag.name, Tag.immutable, Tag.expires_ms.is_(None)).where(Tag.name != "first"))
+        assert sorted(map(tuple, found)) == [("own", False, False), ("v1", True, True)]
+
+
 def test_a_namespace_that_is_full_takes_no_more(registry: Registry, hot: Hot) -> None:
     with registry.services.database.write() as session:
         quota = Quota(namespace_id=session.query(Account).filter_by(name="acme").one().id, limit_bytes=20)
