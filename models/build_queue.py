@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import CTE, Row, Select, and_, func, literal, select, update
 
-from models import jobs
+from models import audit, jobs
+from models.access import Identity
 from models.dialect import insert_new
 from models.jobs import Lease
 from models.session import Session
@@ -80,10 +81,13 @@ def places(session: Session, builds: Sequence[Build], *, limit: int | None) -> d
     return {build.uuid: _place(build.job, found.get(build.uuid)) for build in waiting}
 
 
-def set_priority(session: Session, build: Build, priority: int) -> None:
+def set_priority(session: Session, build: Build, priority: int, *, actor: Identity) -> None:
     """Let the build pass those of lower priority, or be passed. It matters while the build waits."""
-    build.job.priority = priority
+    before, build.job.priority = build.job.priority, priority
     session.flush()
+    kind, repository = "change_build_priority", build.repository
+    facts = {"build_id": build.uuid, "priority": priority, "old_priority": before}
+    audit.record(session, kind, actor=actor, repository=repository, **facts)
 
 
 def share_of(session: Session, namespace: Account) -> BuildShare:
@@ -97,7 +101,9 @@ def priority_of(session: Session, namespace: Account) -> int:
     return session.scalar(select(BuildShare.priority).where(BuildShare.namespace_id == namespace.id)) or 0
 
 
-def set_share(session: Session, namespace: Account, *, max_running: int | None, priority: int) -> BuildShare:
+def set_share(
+    session: Session, namespace: Account, *, max_running: int | None, priority: int, actor: Identity
+) -> BuildShare:
     """How many builds of the namespace may run at once (None: as configured), and what priority they have.
 
     Those that wait already get it, too.
@@ -108,6 +114,8 @@ def set_share(session: Session, namespace: Account, *, max_running: int | None, 
     waits = and_(Job.namespace_id == namespace.id, Job.queue == QUEUE, Job.state == "queued")
     session.execute(update(Job).where(waits).values(priority=priority))
     session.flush()
+    facts = {"max_running": max_running, "priority": priority}
+    audit.record(session, "change_namespace_builds", actor=actor, namespace=namespace, **facts)
     return share
 
 

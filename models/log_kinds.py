@@ -38,8 +38,8 @@ org_create_quota_limit org_change_quota_limit org_delete_quota_limit create_oaut
 revoke_oauth_api_token
 """
 _OURS = """
-create_registry_credential change_registry_credential delete_registry_credential set_trigger_secret
-delete_trigger_secret
+change_build_priority change_namespace_builds change_registry_credential create_registry_credential
+delete_registry_credential delete_trigger_secret set_trigger_secret
 """
 OURS = frozenset(_OURS.split())
 KINDS = frozenset(_QUAYS.split()) | OURS

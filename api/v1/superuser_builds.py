@@ -67,7 +67,7 @@ class AnyBuild(_Builds):
         build = builds.find_build(self.session, build_uuid)
         if build is None:
             raise NotFound("Not Found")
-        build_queue.set_priority(self.session, build, body.priority)
+        build_queue.set_priority(self.session, build, body.priority, actor=self.caller)
         return self.show(build.repository, [build])[0]
 
 
@@ -81,7 +81,9 @@ class NamespaceBuilds(_Builds):
     @operation("changeNamespaceBuildsSuperUser", allow=fresh(superuser_over_namespace))
     def put(self, account: Account, body: Share) -> ShareView:
         """Set how many builds of a namespace may run at once, and the priority of those that wait and that come."""
-        share = build_queue.set_share(self.session, account, max_running=body.max_running, priority=body.priority)
+        share = build_queue.set_share(
+            self.session, account, max_running=body.max_running, priority=body.priority, actor=self.caller
+        )
         return ShareView.model_validate(share)
 
 

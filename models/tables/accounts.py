@@ -60,7 +60,8 @@ class Account(Base):
     password_hash: Mapped[str | None] = mapped_column(String(255))
     verified: Mapped[bool] = mapped_column(default=False)
     superuser: Mapped[bool] = mapped_column(default=False)
-    # The next two are what versions before `brake` counted in; they go with the next release.
+    # Nothing counts in the next two. They stay: the version before this one still writes them with each new account and
+    # reads them with every one, and SQLite gives a column no default afterwards without building the table anew.
     failed_logins: Mapped[int] = mapped_column(default=0)
     last_failed_login_at: Mapped[datetime | None]
     last_accessed_at: Mapped[datetime | None]

@@ -126,6 +126,8 @@ STORY: list[Call] = [
     *_policies("prune", "OrganizationAutoPrunePolicy", f"{ACME}/autoprunepolicy/"),
     *_policies("prune", "UserAutoPrunePolicy", "/user/autoprunepolicy/"),
     Call("requestRepoBuild", f"{APP}/build/", {"archive_url": "https://example.com/a.tar"}, keep=kept("build", "id")),
+    Call("changeRepoBuildPrioritySuperUser", "/superuser/{build}/build", {"priority": 1}, by="root"),
+    Call("changeNamespaceBuildsSuperUser", "/superuser/namespaces/acme/builds", {"max_running": 1}, by="root"),
     Call("cancelRepoBuild", f"{APP}/build/{{build}}"),
     Call("createBuildTrigger", f"{APP}/trigger/", {"service": "custom-git", "config": {}}, keep=kept("trigger", "id")),
     Call("activateBuildTrigger", f"{APP}/trigger/{{trigger}}/activate", {"config": CONFIG}),

@@ -40,8 +40,6 @@ NOT_NOTED = {
     "listTriggerBuildSources": READS,
     "listTriggerFieldValues": READS,
     "createBuildTrigger": "it does nothing until it is activated, which is noted, as in Quay",
-    "changeNamespaceBuildsSuperUser": NO_KIND,
-    "changeRepoBuildPrioritySuperUser": NO_KIND,
     "createGlobalMessage": NO_KIND,
     "deleteGlobalMessage": NO_KIND,
     "createStar": OWN_AFFAIR,

@@ -52,6 +52,19 @@ def test_builds_of_a_namespace_have_its_priority_until_they_get_another(api: Api
     assert listed == {first: 2, second: 1}
 
 
+def test_what_superusers_set_is_on_record(api: Api) -> None:
+    uuid = ask(api)
+    api.put(SHARE, {"max_running": 2, "priority": 7}, by="root")
+    api.put(f"/superuser/{uuid}/build", {"priority": 8}, by="root")
+    assert api.put(f"/superuser/{uuid}/build", {"priority": 8000}, by="root").status == 400
+    assert api.put(SHARE, {"priority": 1}, by="owner").status == 403
+    build = {"namespace": "acme", "repo": "app", "build_id": uuid, "priority": 8, "old_priority": 7}
+    assert api.logged("change_namespace_builds", "change_build_priority") == [
+        ("change_namespace_builds", "root", {"namespace": "acme", "max_running": 2, "priority": 7}),
+        ("change_build_priority", "root", build),
+    ]
+
+
 def test_a_build_that_does_not_wait_has_no_place(api: Api) -> None:
     uuid = ask(api)
     api.delete(f"{BUILDS}{uuid}", by="owner")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from models import build_queue, jobs
-from models.access import find_account, find_repository
+from models.access import Identity, find_account, find_repository
 from models.build_queue import claim_next, places
 from models.builds import Source, find_build, start_build
 from models.repositories import create_repository
@@ -15,6 +15,7 @@ from models.tables import Account, Build, Job, User
 from models.tables.base import now
 from tests.factories.accounts import identity_of, make_user
 
+ROOT = Identity(name="root")
 SOURCE = Source("https://example.com/a.tgz", None, "/Dockerfile", "/")
 
 
@@ -80,18 +81,18 @@ def test_a_namespace_has_no_more_running_than_it_may(database: Database) -> None
         assert claim_next(session, "a worker", limit=2) is None
         assert build_queue.startable(session, limit=2) == []
         assert told(session, many[2:], limit=2) == ["the namespace's limit of 2 running builds"] * 2
-        build_queue.set_share(session, account(session, "many"), max_running=3, priority=0)
+        build_queue.set_share(session, account(session, "many"), max_running=3, priority=0, actor=ROOT)
         assert take(session, 9, limit=2) == [many[2]]
 
 
 def test_a_superuser_lets_a_namespace_or_a_build_pass(database: Database) -> None:
     with database.write() as session:
         ordinary, urgent = ask(session, "ordinary", 2), ask(session, "urgent", 2)
-        build_queue.set_share(session, account(session, "urgent"), max_running=None, priority=5)
+        build_queue.set_share(session, account(session, "urgent"), max_running=None, priority=5, actor=ROOT)
         later = ask(session, "urgent")
         build = find_build(session, ordinary[1])
         assert build is not None
-        build_queue.set_priority(session, build, 9)
+        build_queue.set_priority(session, build, 9, actor=ROOT)
         assert take(session, 9) == [ordinary[1], *urgent, *later, ordinary[0]]
 
 
