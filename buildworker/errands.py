@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 URGENT_AT_ONCE = 4
 SENDERS_AT_ONCE = 8
+MOST_OF_A_NAMESPACE = 3
+"""Senders that one namespace's notifications keep at a time, however slow their receivers are."""
 JOBS_AT_ONCE = 2
 _LOOK_EVERY_S = 1
 _LONGEST_END_S = 2.0  # with the time to look, shorter than what `serve` waits before it kills
@@ -98,6 +100,7 @@ class Errands:
         self._urgent = Crew("urgent deliveries", URGENT_AT_ONCE, partial(self._take_delivery, urgent=True), stop)
         self._senders = Crew("deliveries", SENDERS_AT_ONCE, partial(self._take_delivery, urgent=False), stop)
         self._workers = Crew("jobs", JOBS_AT_ONCE, self._take_job, stop)
+        self._taking = threading.Lock()
         self._complained = -_COMPLAIN_EVERY_S
 
     def run(self) -> None:
@@ -145,8 +148,10 @@ class Errands:
             self._stop.wait(_LOOK_EVERY_S)
 
     def _take_delivery(self, *, urgent: bool) -> Errand | None:
-        with self._opened.database.write() as session:
-            attempt = deliveries.take(session, self._name, urgent=urgent)
+        most = None if urgent else MOST_OF_A_NAMESPACE
+        # One at a time: of two who look at the same moment neither would see what the other takes.
+        with self._taking, self._opened.database.write() as session:
+            attempt = deliveries.take(session, self._name, urgent=urgent, most_of_one=most)
         return partial(deliver, self._opened, attempt) if attempt else None
 
     def _take_job(self) -> Errand | None:

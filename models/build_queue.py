@@ -85,9 +85,15 @@ def set_priority(session: Session, build: Build, priority: int, *, actor: Identi
     """Let the build pass those of lower priority, or be passed. It matters while the build waits."""
     before, build.job.priority = build.job.priority, priority
     session.flush()
-    kind, repository = "change_build_priority", build.repository
-    facts = {"build_id": build.uuid, "priority": priority, "old_priority": before}
-    audit.record(session, kind, actor=actor, repository=repository, **facts)
+    audit.record(
+        session,
+        "change_build_priority",
+        actor=actor,
+        repository=build.repository,
+        build_id=build.uuid,
+        priority=priority,
+        old_priority=before,
+    )
 
 
 def share_of(session: Session, namespace: Account) -> BuildShare:
@@ -114,8 +120,8 @@ def set_share(
     waits = and_(Job.namespace_id == namespace.id, Job.queue == QUEUE, Job.state == "queued")
     session.execute(update(Job).where(waits).values(priority=priority))
     session.flush()
-    facts = {"max_running": max_running, "priority": priority}
-    audit.record(session, "change_namespace_builds", actor=actor, namespace=namespace, **facts)
+    kind = "change_namespace_builds"
+    audit.record(session, kind, actor=actor, namespace=namespace, max_running=max_running, priority=priority)
     return share
 
 

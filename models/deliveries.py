@@ -6,6 +6,7 @@ workers one at most is believed.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, func, 
 from sqlalchemy.orm import aliased
 
 from models.session import Session
-from models.tables import Delivery, DeliveryAttempt, Notification
+from models.tables import Delivery, DeliveryAttempt, Notification, Repository
 from models.tables.base import now
 from models.tables.deliveries import DeliveryState
 
@@ -92,14 +93,17 @@ def count_due(session: Session, *, urgent: bool, limit: int) -> int:
     return session.scalars(select(func.count()).select_from(due)).one()
 
 
-def take(session: Session, owner: str, *, urgent: bool) -> Attempt | None:
+def take(session: Session, owner: str, *, urgent: bool, most_of_one: int | None = None) -> Attempt | None:
     """Take the row of this urgency that has been due for longest; None if none is. `owner` names the process.
 
-    Of one notification's rows one at a time is taken: a receiver that is slow keeps its own rows waiting.
+    Of one notification's rows one at a time is taken: a receiver that is slow keeps its own rows waiting. Of one
+    namespace's no more than `most_of_one` are the process's at a time, so that many slow ones do not keep the others'.
     """
     due = select(Delivery).where(Delivery.urgent.is_(urgent), _due())
     if not urgent:  # locked as well, so that workers who look at the same moment see different ones
         due = due.join(Notification, Notification.id == Delivery.notification_id)
+    if most_of_one is not None and (busy := _busy(session, owner, most_of_one)):
+        due = due.where(_NAMESPACE.not_in(busy))
     longest = due.order_by(Delivery.due_at, Delivery.id).limit(1)
     row = session.scalar(longest.with_for_update(skip_locked=True, key_share=True))
     if row is None:
@@ -194,6 +198,21 @@ def _due() -> ColumnElement[bool]:
     same = and_(other.notification_id == Delivery.notification_id, other.owner.is_not(None))
     under_way = exists().where(same, other.state == "waiting", other.due_at > present)
     return and_(Delivery.state == "waiting", Delivery.due_at <= present, ~under_way)
+
+
+_NAMESPACE = func.coalesce(
+    Notification.namespace_id,
+    select(Repository.namespace_id).where(Repository.id == Notification.repository_id).scalar_subquery(),
+)
+"""Whose a notification is, be it of a repository or of all."""
+
+
+def _busy(session: Session, owner: str, most: int) -> list[int]:
+    """The namespaces of which the process holds so many rows of notifications, or more."""
+    held = and_(Delivery.owner == owner, Delivery.owner.is_not(None), Delivery.state == "waiting")
+    query = select(_NAMESPACE).select_from(Delivery).join(Notification, Notification.id == Delivery.notification_id)
+    counted = Counter(session.scalars(query.where(held, Delivery.due_at > now())))
+    return [namespace_id for namespace_id, number in counted.items() if number >= most]
 
 
 def _held(attempt: Attempt) -> ColumnElement[bool]:

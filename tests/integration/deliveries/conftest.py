@@ -32,6 +32,8 @@ from tests.services import process
 from tests.services.process import Server, wait_until
 from tests.services.smtp import Smtp
 
+APP = "acme/app"
+
 
 @dataclass
 class Installation:
@@ -59,10 +61,12 @@ class Installation:
             mail.send(session, to=to, subject=subject, text=text)
             return session.scalars(select(Delivery.uuid).order_by(Delivery.id.desc()).limit(1)).one()
 
-    def notify(self, method: str, config: dict[str, Any], event: str = "repo_push", **event_config: Any) -> str:
-        """Have acme/app tell somebody; the secret that signs it, if any."""
+    def notify(
+        self, method: str, config: dict[str, Any], event: str = "repo_push", *, of: str = APP, **event_config: Any
+    ) -> str:
+        """Have a repository tell somebody; the secret that signs it, if any."""
         with self.database.write() as session:
-            repository = self.repository(session)
+            repository = self.repository(session, of)
             if method == "email":
                 session.add(RepositoryEmail(repository=repository, code_hash="x", confirmed=True, **config))
                 session.flush()
@@ -71,13 +75,14 @@ class Installation:
             subject = Subject(repository.namespace, repository)
             return create_notification(session, subject, wish, allowed=allowed, actor=ANN)[1] or ""
 
-    def push(self, tag: str) -> None:
+    def push(self, tag: str, *, to: str = APP) -> None:
         """Tell that somebody pushed the tag."""
         with self.database.write() as session:
-            announce_push(session, self.repository(session), [tag], actor=ANN)
+            announce_push(session, self.repository(session, to), [tag], actor=ANN)
 
-    def repository(self, session: Session) -> Repository:
-        repository = find_repository(session, "acme", "app")
+    def repository(self, session: Session, path: str = APP) -> Repository:
+        namespace, _, name = path.partition("/")
+        repository = find_repository(session, namespace, name)
         assert repository is not None
         return repository
 

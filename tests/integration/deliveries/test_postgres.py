@@ -80,3 +80,23 @@ def test_workers_that_look_at_once_see_rows_of_different_notifications(crowd: Da
     with crowd.read() as session:
         assert set(session.scalars(select(Delivery.state))) == {"delivered"}
     assert len(set(drained)) == 30
+
+
+def test_a_process_takes_so_many_of_one_namespace_and_no_more(crowd: Database) -> None:
+    with crowd.write() as session:
+        repository = find_repository(session, "acme", "app")
+        assert repository is not None
+        subjects = [{"repository": repository}] * 2 + [{"namespace": repository.namespace}] * 2
+        facts = {"event": "repo_push", "method": "slack", "encrypted_config": "", "event_config": {}}
+        for subject in subjects:
+            wish = Notification(**subject, **facts)
+            session.add(wish)
+            session.flush()
+            session.add(new_for(wish, {}))
+
+    def take(owner: str) -> bool:
+        with crowd.write() as session:
+            return deliveries.take(session, owner, urgent=False, most_of_one=3) is not None
+
+    assert [take("one") for _ in range(4)] == [True, True, True, False]
+    assert take("two")  # another process has senders of its own

@@ -10,11 +10,15 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from buildworker.errands import MOST_OF_A_NAMESPACE, SENDERS_AT_ONCE
 from models.log_exports import Wish, path_of, queue_export
 from models.tables import Manifest, Tag
 from models.tables.base import now
 from models.tags import now_ms
+from models.users import get_user
+from tests.factories.accounts import identity_of
 from tests.factories.desk import ANN
+from tests.factories.world import make_repository
 from tests.integration.deliveries.conftest import Installation
 from tests.services import process
 from tests.services.process import wait_until
@@ -56,6 +60,26 @@ def test_a_receiver_that_does_not_answer_keeps_nobody_else_waiting(
     receiver.wait("/quick", number=20)
     assert time.monotonic() - begun < 8
     assert len(receiver.at("/held")) == 1
+
+
+def test_many_slow_receivers_of_one_namespace_keep_no_other_waiting(
+    installation: Installation, receiver: Receiver
+) -> None:
+    with installation.database.write() as session:
+        owner = get_user(session, "owner")
+        make_repository(session, "owner/own", actor=identity_of(owner))
+    for _ in range(SENDERS_AT_ONCE + 2):
+        installation.notify("webhook", {"url": receiver.url("/held")})
+    installation.notify("webhook", {"url": receiver.url("/quick")}, of="owner/own")
+    installation.start_worker()
+    installation.push("v1")
+    receiver.wait("/held", number=MOST_OF_A_NAMESPACE)
+    for number in range(5):
+        installation.push(f"v{number}", to="owner/own")
+    receiver.wait("/quick", number=5)
+    assert len(receiver.at("/held")) == MOST_OF_A_NAMESPACE
+    receiver.released.set()
+    receiver.wait("/held", number=SENDERS_AT_ONCE + 2)
 
 
 def test_a_worker_that_is_killed_in_the_middle_loses_nothing(installation: Installation, receiver: Receiver) -> None:
