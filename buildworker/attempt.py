@@ -259,6 +259,7 @@ class Attempt:
             platform=wanted.platform,
             scope=self._order.scope if wanted.cache else None,
             cache_from=self._cache_from() if self._caches else (),
+            cache_login=_credentials(self._order.own),
             cache_out=self._caches,
             build=self._work.lease.uuid,
         )

@@ -49,8 +49,9 @@ class Options:
     builds on an image that another's build left here. `secrets` are for `RUN --mount=type=secret,id=`. `target`: the
     stage to build; None is the last. `platform`: such as `linux/arm64`; None is the engine's own. Builds of one `scope`
     share what is cached of RUN and its cache mounts, and no others do; none: nothing is cached. `cache_from`: images to
-    take cached steps from. `cache_out`: put into the image what makes it such an image. `build`: the value of the label
-    by which `remove_by_label` finds what is left.
+    take cached steps from, pulled with `cache_login` by an engine that is given their names: who may read base images
+    need not be allowed to read the repository that is built. `cache_out`: put into the image what makes it such an
+    image. `build`: the value of the label by which `remove_by_label` finds what is left.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Options:
     platform: str | None = None
     scope: str | None = None
     cache_from: tuple[str, ...] = ()
+    cache_login: Credentials | None = None
     cache_out: bool = False
     build: str = ""
 

@@ -73,6 +73,7 @@ def _run_both(environ: Mapping[str, str], short: Sequence[str], forked: Sequence
 def run_scheduler(settings: Settings) -> int:
     """Do what is due now and again, until asked to end; the exit code."""
     from buildworker import scheduler  # noqa: PLC0415
+    from buildworker.build_history import scheduled_forgetting  # noqa: PLC0415
     from buildworker.log_rotation import scheduled_rotation  # noqa: PLC0415
     from cli.maintenance import scheduled_collection  # noqa: PLC0415
     from cli.policies import scheduled_marking, scheduled_pruning  # noqa: PLC0415
@@ -81,6 +82,8 @@ def run_scheduler(settings: Settings) -> int:
     extra = [scheduled_marking()]
     if settings.FEATURE_AUTO_PRUNE:
         extra.append(scheduled_pruning(settings))
+    if settings.BUILD_HISTORY_DAYS is not None:
+        extra.append(scheduled_forgetting(settings.BUILD_HISTORY_DAYS))
     if settings.FEATURE_ACTION_LOG_ROTATION:
         extra.append(scheduled_rotation(settings))
     if settings.FEATURE_GARBAGE_COLLECTION:

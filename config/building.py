@@ -24,6 +24,15 @@ class BuildKeys(Group):
         description="Most builds that run at once in a namespace, unless a superuser has set another number for it. "
         "Not set: as many as there are workers.",
     )
+    BUILD_HISTORY_DAYS: Count | None = Field(
+        default=None,
+        description="Builds that ended so many days ago are forgotten, with their logs, unless their image is still "
+        "there. Not set: never.",
+    )
+    BUILD_HISTORY_MINIMUM: CountOrNone = Field(
+        default=100,
+        description="With BUILD_HISTORY_DAYS: the newest builds of a repository that stay however old they are.",
+    )
     SUCCESSIVE_TRIGGER_FAILURE_DISABLE_THRESHOLD: CountOrNone = Field(
         default=100, description="A trigger is disabled after so many of its builds in a row have failed; 0: never."
     )

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from buildworker.builder import PLAIN, BuildFailed, Options, PullFailed, Registries
+from buildworker.builder import PLAIN, BuildFailed, Credentials, Options, PullFailed, Registries
 from buildworker.context import open_context
 from buildworker.engines.connection import CLEANUP_S, Client, Failure, Message, Start, only_logged
 from buildworker.engines.daemon import PAUSE_S, Daemon, cache_tag, inspected, removed
@@ -76,7 +76,8 @@ class DockerEngine(Daemon):
     ) -> Iterator[dict[str, Any]]:
         """Where steps may be taken from, pulled and held by a name of this build's own. Without it all are done."""
         name = cache_tag(options.build)
-        if not any(self._hold(image, name, known, cancelled, timeout_s) for image in options.cache_from):
+        auths = {image: options.cache_login or known.get(image.partition("/")[0]) for image in options.cache_from}
+        if not any(self._hold(image, name, auth, cancelled, timeout_s) for image, auth in auths.items()):
             yield {"nocache": True}
             return
         try:
@@ -85,9 +86,10 @@ class DockerEngine(Daemon):
             with only_logged(), self.client(CLEANUP_S) as client:
                 removed(client.remove_image, name)
 
-    def _hold(self, image: str, name: str, known: Registries, cancelled: Callable[[], bool], timeout_s: float) -> bool:
+    def _hold(
+        self, image: str, name: str, auth: Credentials | None, cancelled: Callable[[], bool], timeout_s: float
+    ) -> bool:
         """Whether the image is there now, by this name alone: other builds have names of their own for it."""
-        auth = known.get(image.partition("/")[0])
         repository, _, tag = name.rpartition(":")
         try:
             self.pull(image, auth=auth, on_event=lambda _: None, cancelled=cancelled, timeout_s=timeout_s)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildworker.builder import BuildFailed, Options, PullFailed, PushFailed
+from buildworker.builder import BuildFailed, Credentials, Options, PullFailed, PushFailed
 from buildworker.engines.classic import DockerEngine
 from buildworker.progress import Progress
 from buildworker.watch import Cancelled
@@ -206,11 +206,11 @@ def test_steps_are_taken_from_an_image_of_the_registry_and_from_nothing_else(
     digest = project.engine.push(mine, repository, "1", auth=READER, on_event=ignore)
     assert project.engine.remove_image(mine)
     before = images()
-    known = {private_registry: READER}
+    known = {private_registry: Credentials("puller", "of base images only")}
 
     def built(cache_from: str) -> tuple[str, list[str]]:
         project.lines.clear()
-        options = Options(cache_from=(cache_from,), build="2")
+        options = Options(cache_from=(cache_from,), cache_login=READER, build="2")
         dockerfile = f"{steps}RUN echo of another repository > /two\n"
         image = project.build(dockerfile, labels={"build": "2"}, options=options, registries=known)
         return image, project.output

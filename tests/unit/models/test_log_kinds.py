@@ -11,14 +11,21 @@ PACKAGES = ("api", "buildworker", "cli", "models", "registry", "web")
 
 
 def written() -> Iterator[tuple[str, str]]:
-    """(where, kind) of every call of audit.record whose kind is a literal."""
+    """(where, kind) of every call of audit.record or audit.entry whose kind is a literal."""
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.record":
-                    for part in ast.walk(node.args[1]):
+            source = path.read_text(encoding="utf-8")
+            for node in ast.walk(ast.parse(source)) if "audit." in source else ():
+                if isinstance(node, ast.Call) and _called(node) in {"record", "entry"}:
+                    for part in ast.walk(node.args[1 if _called(node) == "record" else 0]):
                         if isinstance(part, ast.Constant) and isinstance(part.value, str):
                             yield f"{path.relative_to(ROOT)}:{node.lineno}", part.value
+
+
+def _called(node: ast.Call) -> str | None:
+    """The function of `audit` that is called, if it is one of those."""
+    of = node.func.value if isinstance(node.func, ast.Attribute) else None
+    return node.func.attr if isinstance(node.func, ast.Attribute) and getattr(of, "id", None) == "audit" else None
 
 
 def test_there_are_as_many_as_in_quay() -> None:

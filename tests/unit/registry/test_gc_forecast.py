@@ -19,6 +19,7 @@ from tests.factories.pusher import Pusher, age, stored_paths
 
 TERMS = Terms(rest_s=0, slice_size=4)
 DAY = timedelta(days=1)
+STEPS = 26
 
 
 def forecast(pusher: Pusher) -> tuple[Forecast, dict[str, tuple[int, list[str], int]]]:
@@ -30,7 +31,7 @@ def live_a_while(pusher: Pusher, seed: int) -> None:
     """Three repositories with images, indexes, referrers of what is there and what is not, moved and ended tags."""
     dice = random.Random(seed)
     everything: dict[str, list[str]] = {"acme/a": [], "acme/b": [], "acme/c": []}
-    for step in range(40):
+    for step in range(STEPS):
         path = dice.choice(list(everything))
         at, known = pusher.at(path), everything[path]
         tag = dice.choice([None, None, *(f"t{number}" for number in range(4))])

@@ -32,6 +32,14 @@ def test_a_repository_has_one_place_for_its_cache_and_without_cache_none(worksho
     assert third.scope is None
 
 
+def test_steps_are_taken_with_the_builds_own_token_whoever_pulls_base_images(workshop: Workshop) -> None:
+    workshop.run(workshop.ask("FROM scratch\n", pull_robot="acme+robot"))
+    [asked] = workshop.engine.asked
+    assert {login.username for login in asked.registries.values()} == {"acme+robot"}
+    assert asked.cache_login is not None
+    assert asked.cache_login.username == "$token"
+
+
 def test_an_argument_chooses_the_base_image(workshop: Workshop) -> None:
     workshop.run(
         workshop.ask("ARG BASE=one\nFROM $BASE\nFROM two\n", options=BuildOptions({"BASE": "other"}, target="0"))
