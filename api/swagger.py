@@ -115,7 +115,9 @@ def describe(
     for section in sections:
         for verb, url, op in section.operations:
             path = prefix + re.sub(r"<(?:[^:<>]+:)?(\w+)>", r"{\1}", url)
-            entry = paths.setdefault(path, {"parameters": _path_parameters(url, parameters)})
+            entry = paths.setdefault(
+                path, {**_whose(op, path, section), "parameters": _path_parameters(url, parameters)}
+            )
             described = _operation(op, section.name, definitions)
             described["responses"] |= errors
             entry[verb] = described
@@ -130,13 +132,20 @@ def describe(
     }
 
 
+def _whose(op: Operation, path: str, section: Section) -> Schema:
+    """What Quay tells of a path besides: programs that are made from its document look there for names."""
+    resource = op.method.__qualname__.rpartition(".")[0]
+    return {"x-name": f"{op.method.__module__}.{resource}", "x-path": path, "x-tag": section.name}
+
+
 def _tags(sections: Sequence[Section]) -> dict[str, str | None]:
     """Each tag once, although several files may share it: with the description of the first."""
     return {section.name: section.description for section in reversed(sections)}
 
 
 def _operation(op: Operation, tag: str, definitions: Schema) -> Schema:
-    summary, _, description = (inspect.getdoc(op.method) or "").partition("\n\n")
+    description = inspect.getdoc(op.method) or ""
+    summary = description.partition("\n\n")[0]
     success: Schema = {"description": "Success"}
     if op.view is not None:
         success["schema"] = _schema(op.view, definitions, mode="serialization")
@@ -144,6 +153,7 @@ def _operation(op: Operation, tag: str, definitions: Schema) -> Schema:
         "operationId": op.name,
         "tags": [tag],
         "summary": " ".join(summary.split()),
+        "description": description,
         "parameters": [*_query_parameters(op), *_body_parameter(op, definitions)],
         "responses": {str(op.status): success},
         # Quay's clients read the scope out of the first; both are the same token.
@@ -151,8 +161,6 @@ def _operation(op: Operation, tag: str, definitions: Schema) -> Schema:
     }
     if op.allow.waived:
         described["security"].append({})  # for what is public, nothing is needed
-    if description:
-        described["description"] = description
     if op.produces:
         described["produces"] = [op.produces]
     if op.allow.scope:
@@ -188,7 +196,8 @@ def _body_parameter(op: Operation, definitions: Schema) -> list[Schema]:
     if op.body is None:
         return []
     schema = _schema(op.body, definitions, mode="validation")
-    return [{"name": "body", "in": "body", "required": not op.body_optional, "schema": schema}]
+    about = {"description": "What is sent, as JSON", "required": not op.body_optional}
+    return [{"name": "body", "in": "body", **about, "schema": schema}]
 
 
 def _schema(model: Any, definitions: Schema, *, mode: Any) -> Schema:

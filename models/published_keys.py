@@ -5,6 +5,7 @@ once a superuser has approved it. The keys that sign this registry's own tokens 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ AUTOMATICALLY = "Automatic"
 UNAPPROVED_LIFE = timedelta(days=1)
 MOST_UNAPPROVED = 100
 LONGEST_NAME = 255
+_NAME = re.compile(r"[\s\w:/-]*", re.ASCII)
 LARGEST_METADATA = 16 * 1024
 _RSA_BITS = 2048
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -245,6 +247,8 @@ def _check_expiry(expires_at: datetime | None) -> None:
 def _checked_name(name: str) -> str:
     if len(name) > LONGEST_NAME:
         raise Invalid(f"name: expected at most {LONGEST_NAME} characters")
+    if not _NAME.fullmatch(name):
+        raise Invalid(f"Invalid service key friendly name: {name}")
     return name
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.endpoint import Query, Section, View, operation
+from api.endpoint import Answer, Query, Section, View, operation
 from api.rules import repo_read
 from api.v1 import tags
 from api.v1.image_views import ImageView, plain_image
@@ -21,6 +21,8 @@ section = Section("image", __doc__)
 
 MOST_LISTED = 500
 """Tags of a repository whose images are listed, the newest."""
+DEPRECATED = {"Deprecation": "true"}
+"""As Quay's answers to these operations have it; they are not going away here."""
 DEEPEST = 200
 """Layers of an image that are shown as images of their own; no image that can be run has so many."""
 
@@ -70,37 +72,37 @@ class _Images(ImageReader):
 @section.at("/repository/<repopath:repository>/image/")
 class RepositoryImages(_Images):
     @operation("listRepositoryImages", allow=repo_read)
-    def get(self, repository: Repository) -> TaggedImagesView:
+    def get(self, repository: Repository) -> Answer[TaggedImagesView]:
         """List the images for the specified repository: those that its newest 500 tags name."""
         found = images.tagged_images(self.session, repository, limit=MOST_LISTED)
         shown = [TaggedImage(**dict(plain_image(manifest)), tags=names) for manifest, names in found.items()]
-        return TaggedImagesView(images=shown)
+        return Answer(TaggedImagesView(images=shown), DEPRECATED)
 
 
 @section.at("/repository/<repopath:repository>/image/<image_id>")
 class RepositoryImage(_Images):
     @operation("getImage", allow=repo_read)
-    def get(self, repository: Repository, image_id: str) -> DetailedImage:
+    def get(self, repository: Repository, image_id: str) -> Answer[DetailedImage]:
         """Get the information available for the specified image."""
         manifest, below = images.find_image(self.session, repository, image_id)
         stack = self.stack(repository, manifest)
         if below >= len(stack):
             raise NotFound("Not Found")
-        return DetailedImage(**dict(stack[below]), history=stack[below + 1 :])
+        return Answer(DetailedImage(**dict(stack[below]), history=stack[below + 1 :]), DEPRECATED)
 
 
 @tags.section.at("/repository/<repopath:repository>/tag/<tag>/images")
 class TagImages(_Images):
     @operation("listTagImages", allow=repo_read)
-    def get(self, repository: Repository, tag: str, query: TagImagesQuery) -> ImagesView:
+    def get(self, repository: Repository, tag: str, query: TagImagesQuery) -> Answer[ImagesView]:
         """List the images for the specified repository tag, the top one first; of an index, those for linux/amd64."""
         found = find_tag(self.session, repository, tag)
         if found is None:
             raise NotFound("Not Found")
         if query.owned and images.is_named_by_others(self.session, found):
-            return ImagesView(images=[])
+            return Answer(ImagesView(images=[]), DEPRECATED)
         manifest = self.image_of(repository, found.manifest)
-        return ImagesView(images=self.stack(repository, manifest) if manifest else [])
+        return Answer(ImagesView(images=self.stack(repository, manifest) if manifest else []), DEPRECATED)
 
     def image_of(self, repository: Repository, named: Manifest) -> Manifest | None:
         content = get_manifest(self.session, repository, named.digest)

@@ -60,7 +60,7 @@ class _UserPermissions(Resource):
                 role=permission.role,
                 name=account.name,
                 is_robot=account.kind == "robot",
-                avatar=avatar_of(account),
+                avatar=avatar_of(account, None if account.kind == "robot" else "user"),
                 is_org_member=account.id in members if owned_by_organization else None,
             )
             for permission, account in zip(found, accounts, strict=True)

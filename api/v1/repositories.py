@@ -1,11 +1,11 @@
 """List, create and manage repositories."""
 
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from api.endpoint import Body, Query, Resource, Section, View, operation
+from api.endpoint import NULL, Body, Query, Resource, Section, View, operation
 from api.rules import repo_admin, repo_create, repo_read, repo_write, repository_list
 from api.v1.paging import next_page, page_start
 from api.v1.quota_views import RepositoryQuotaReport, listed_report, repository_report
@@ -45,7 +45,7 @@ class NewRepository(Body):
     namespace: str | None = Field(None, description="The user or organization; by default the caller's own")
     visibility: Visibility = Field("private", description="Who may pull: everybody, or only who has a permission")
     description: str = Field("", max_length=65536, description="Text in Markdown")
-    repo_kind: Literal["image"] | None = Field(None, description="`image` is the only kind there is")
+    repo_kind: Annotated[Literal["image"] | None, NULL] = Field(None, description="`image` is the only kind there is")
 
 
 class RepositoryUpdate(Body):
@@ -142,6 +142,8 @@ class Repositories(Resource):
     def get(self, query: RepositoriesQuery) -> RepositoriesView:
         """Fetch the list of repositories visible to the current user under a variety of situations."""
         only = self.checked(query)
+        if query.repo_kind == "application":  # a kind that Quay had once
+            return RepositoriesView(repositories=[])
         bound = repr((self.caller.account_id, only))
         after = page_start(self.settings, query.next_page, bound)
         found = repositories.list_repositories(self.session, self.caller, only, after=after, limit=PAGE + 1)
@@ -168,7 +170,7 @@ class Repositories(Resource):
             raise Invalid("namespace, starred or public are required for this API call")
         if query.starred and self.caller.account_id is None:
             raise Invalid("starred: only an account has starred repositories; send an access token")
-        if query.repo_kind != "image":
+        if query.repo_kind not in {"image", "application"}:
             raise Invalid(f"repo_kind: expected 'image', got {query.repo_kind[:60]!r}")
         return Filter(namespace=query.namespace, starred=query.starred, public=query.public)
 

@@ -133,10 +133,13 @@ class RepositoryTrigger(TriggersResource):
 
     @operation("updateBuildTrigger", allow=repo_admin)
     def put(self, repository: Repository, trigger_uuid: str, body: TriggerSwitch) -> TriggerView:
-        """Updates the specified build trigger."""
+        """Updates the specified build trigger.
+
+        The answer leaves out what it builds from, as Quay's does.
+        """
         trigger = triggers.get_trigger(self.session, repository, trigger_uuid)
         triggers.toggle_trigger(self.session, trigger, enabled=body.enabled, actor=self.caller)
-        return self.views([trigger])[0]
+        return TriggerShow(self.session, self.settings, admin=False).view(trigger)
 
     @operation("deleteBuildTrigger", allow=repo_admin, waits=True)
     def delete(self, repository: Repository, trigger_uuid: str) -> None:

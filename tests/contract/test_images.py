@@ -48,6 +48,8 @@ def test_images_are_listed_with_their_tags(api: Api, pusher: Pusher, digest: str
     told = (first["comment"], first["command"], first["ancestors"], first["sort_index"], first["uploading"])
     assert told == ("", "", "", 0, False)
     assert api.get("/repository/acme/public/image/").body == {"images": []}
+    for path in ("image/", f"image/{digest.partition(':')[2]}", "tag/v1/images", "tag/v1/images?owned=true"):
+        assert api.get(f"{REPOSITORY}/{path}", by="reader").headers["Deprecation"] == "true"
 
 
 def test_a_manifest_tells_its_image(api: Api, pusher: Pusher, digest: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from api.endpoint import VERBS
+
 FACTS = json.loads(Path(__file__).with_name("operations.json").read_text())
 SCOPE_DIFFERS = {
     **dict.fromkeys(
@@ -28,10 +30,18 @@ SCOPE_DIFFERS = {
 
 
 def test_every_operation_is_one_of_quays_or_marked_as_ours(document: Any) -> None:
-    ours = {
-        op["operationId"] for path in document["paths"].values() for verb, op in path.items() if verb != "parameters"
-    }
+    ours = {op["operationId"] for path in document["paths"].values() for verb, op in path.items() if verb in VERBS}
     assert ours == {fact["operation"] for fact in FACTS}
+
+
+def test_a_path_tells_what_programs_made_from_quays_document_look_for(document: Any) -> None:
+    for path, shown in document["paths"].items():
+        assert shown["x-path"] == path
+        assert shown["x-name"].startswith("api.v1.")
+        assert all(shown[verb]["tags"] == [shown["x-tag"]] for verb in VERBS if verb in shown)
+        assert all(
+            shown[verb]["description"].startswith(shown[verb]["summary"][:20]) for verb in VERBS if verb in shown
+        )
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=[fact["operation"] for fact in FACTS])

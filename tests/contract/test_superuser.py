@@ -57,6 +57,7 @@ SCRIPT = [
     E("POST", "/superuser/keys", 400, PROBLEM, {"service": "", "expiration": None}, by="root"),
     E("POST", "/superuser/keys", 400, PROBLEM, {"service": "drydock", "expiration": None}, by="root"),
     E("POST", "/superuser/keys", 400, PROBLEM, {"service": "s", "expiration": 1e300}, by="root"),
+    E("POST", "/superuser/keys", 400, PROBLEM, {"service": "s", "expiration": None, "name": "a|b"}, by="root"),
     E("POST", "/superuser/keys", 403, PROBLEM, {"service": "clair", "expiration": None}),
     E("GET", "/superuser/nosuchbuild/build", 404, PROBLEM, by="root"),
     E("GET", "/superuser/nosuchbuild/status", 400, PROBLEM, by="root"),
@@ -76,7 +77,7 @@ def test_organizations_are_listed_in_pages(api: Api) -> None:
     everything = api.get("/superuser/organizations/", by="root").body
     assert everything.keys() == {"organizations"}
     assert [each["name"] for each in everything["organizations"]] == ["acme", "one", "two"]
-    assert all(each.keys() == ORGANIZATION for each in everything["organizations"])
+    assert all(each.keys() == ORGANIZATION | {"quotas", "quota_report"} for each in everything["organizations"])
     first = api.get("/superuser/organizations/?limit=2", by="root").body
     rest = api.get(f"/superuser/organizations/?limit=2&next_page={first['next_page']}", by="root").body
     assert [each["name"] for each in rest["organizations"]] == ["two"]

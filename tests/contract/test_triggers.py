@@ -54,6 +54,8 @@ def test_a_trigger_from_creation_to_deletion(api: Api) -> None:
     assert (again.status, again.body["detail"]) == (400, "Trigger config is not sufficient for activation.")
     off = api.put(url, {"enabled": False}, by="owner")
     assert (off.status, off.body["enabled"], off.body["disabled_reason"]) == (200, False, "user_toggled")
+    assert (off.body["build_source"], off.body["config"], off.body["can_invoke"]) == (None, {}, False)
+    assert off.body.keys() == TRIGGER
     idle = api.post(f"{url}/start", {"commit_sha": SHA}, by="owner")
     assert (idle.status, idle.body["detail"]) == (400, "Trigger is not enabled.")
     assert api.delete(url, by="owner").status == 204
