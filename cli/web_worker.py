@@ -1,10 +1,12 @@
 """Gunicorn's threaded worker, with a short way for the requests that make up nearly all of a registry's traffic.
 
 A kept-alive connection that becomes readable wakes the worker's main thread. If what it holds is one complete, plain
-request that `registry.v2.hot` can answer, the answer is written right there, together with those of others that have
-come: no thread, no parser, no framework. Small PUTs go to one thread that waits for the disk and the database, many
-at a time (`cli.push_thread`), and come back to be answered. Everything else takes gunicorn's own way, which starts
-with the bytes that were read here.
+request that `registry.v2.hot` can answer, the answer is written right there: no thread, no parser, no framework. Small
+PUTs go to one thread that waits for the disk and the database, many at a time (`cli.push_thread`), and come back to be
+answered. Everything else takes gunicorn's own way, which starts with the bytes that were read here.
+
+The main thread also waits for heads, so that connections which begin a request and stop cost no thread; it gives up
+clients that do not take their answers (`cli.takers`), and closes idle connections where new ones would find no room.
 """
 
 import errno
@@ -25,8 +27,11 @@ from api.v1.discovery import PREFIX
 from api.v1.errors import ALWAYS, USUALLY
 from cli.access_log import write_line
 from cli.logs import request_id
+from cli.pace import Patience
 from cli.plain_http import END, parse_head, serialize
 from cli.push_thread import Pushed, PushThread
+from cli.slots import WAITING
+from cli.takers import Taker
 from registry.v2.hot import HotAnswer, HotPath, HotRequest
 from registry.v2.hot_pushes import SMALL, HotPushes
 
@@ -35,14 +40,16 @@ log = logging.getLogger(__name__)
 LONGEST = (16 << 10) + SMALL
 """Bytes of a request that is looked at here."""
 HEAD_S = 10.0
-"""How long a client may take for a request's line and headers; it holds a thread meanwhile, be it byte by byte."""
+"""How long a client may take for a request's line and headers, be it byte by byte."""
+LONGEST_HEAD = 32 << 10
+"""Bytes of a head that is waited for here; a thread takes what is longer, and for HEAD_S, too."""
+LOOK_S = 0.25
+"""How often it is looked at clients that are waited for, at most."""
 BODY_S = 2.0
 """How long a small body may take before a thread waits for it."""
 LINGER_S, LINGER_QUIET_S = 5.0, 2.0
 """How long a connection that is over is kept for a client that still sends; and for one that does not."""
 LONGEST_LINGERED = 256 << 10
-AT_ONCE = 32
-"""Requests whose answers are made before the first is sent; each may have `registry.v2.hot.SMALL` bytes."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -52,20 +59,11 @@ _KEPT.set_result(True)
 
 
 class _Begun(NamedTuple):
-    """A request whose body is still on its way: what has been received, and since when."""
+    """A request that is still on its way: what has been received, since when, and what it is, once its head is here."""
 
-    request: HotRequest
+    request: HotRequest | None
     received: bytes
     since: float
-
-
-class _Asked(NamedTuple):
-    """A complete request that may be answered here, and the bytes that it came as, at `began`."""
-
-    conn: TConn
-    request: HotRequest
-    received: bytes
-    began: float
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -78,7 +76,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         self._heads: dict[TConn, float] = {}  # whose head a thread is reading, and until when it may
         self._begun: dict[TConn, _Begun] = {}
-        self._asked: list[_Asked] = []
+        self._takers: dict[TConn, Taker] = {}  # who is answered by a thread
+        self._crowded = False  # by those among them who hardly take anything
+        self._looked = time.monotonic()
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -88,7 +88,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.reads = HotReads(self.wsgi, {**ALWAYS, **USUALLY})
         self._pushes = HotPushes(registry)
         self._push_thread = PushThread(self._pushes, lambda done: self.method_queue.defer(self._finish, done))
-        self.proxies = registry.services.settings.TRUSTED_PROXIES
+        settings = registry.services.settings
+        self.proxies = settings.TRUSTED_PROXIES
+        self._patience = Patience(settings.BODY_PATIENCE_SEC, settings.BODY_MINIMUM_RATE)
         self._registry = registry
 
     def run(self) -> None:
@@ -108,6 +110,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if exc.errno not in _NOBODY_THERE:
                 raise
             return
+        if self.nr_conns + 1 >= self.worker_connections and self.keepalived_conns:
+            self._drop(self.keepalived_conns[0])  # idle for longest; at the limit, nobody else could come
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
         conn.init()  # waits for nothing, without TLS
@@ -116,10 +120,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: TConn) -> Any:
         """Serve a request, as gunicorn does; in a thread."""
         self._heads[conn] = time.monotonic() + HEAD_S
+        self._takers[conn] = Taker(conn.sock, self._patience)
         try:
             kept = super().handle(conn)
         finally:
             self._heads.pop(conn, None)
+            self._takers.pop(conn, None)
         if not kept:
             _linger(conn.sock)
         return kept
@@ -137,51 +143,56 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, fs)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """At least once a second, in the main thread: answer what has come, give up what takes too long to come."""
+        """At least once a second, in the main thread: look at the clients that are waited for."""
         super().wait_for_and_dispatch_events(timeout)
-        while self._asked:
-            together, self._asked = self._asked[:AT_ONCE], self._asked[AT_ONCE:]
-            for asked, answer in zip(together, self._answers(together), strict=True):
-                self._answered(asked, answer)
         now = time.monotonic()
+        passed_s = now - self._looked
+        if passed_s < LOOK_S:
+            return
+        self._looked = now
         for conn, begun in list(self._begun.items()):
-            if now >= begun.since + BODY_S:
-                self._give_back(conn, self._begun.pop(conn).received)
+            if now >= begun.since + (BODY_S if begun.request else HEAD_S):
+                self._wait_no_longer(conn, self._begun.pop(conn))
         for conn, until in list(self._heads.items()):
             if now >= until:
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)  # its thread reads the end, and closes
+        slow = [taker for taker in list(self._takers.values()) if taker.look(passed_s, crowded=self._crowded)]
+        self._crowded = len(slow) > WAITING // 2
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Take the short way if that is possible; else gunicorn's."""
         begun = self._begun.pop(conn, None)
         more = _received(client)
         received = begun.received + more if begun else more
-        request = begun.request if begun else self._parsed(conn, received)
-        since = begun.since if begun else time.monotonic()
-        if not more or request is None or not self._taken(conn, _Begun(request, received, since)):
+        request = (begun and begun.request) or self._parsed(conn, received)
+        now = _Begun(request, received, begun.since if begun else time.monotonic())
+        if more and request is None and self._has_time(received):
+            self._wait(conn, now)
+        elif not more or request is None or not self._taken(conn, request, now):
             self._give_back(conn, received)
+
+    def _has_time(self, received: bytes) -> bool:
+        """Whether to wait for the rest of a head."""
+        plain = self.alive and not self.cfg.is_ssl  # TLS may hold bytes of which the poller does not tell
+        return plain and len(received) <= LONGEST_HEAD and END not in received
 
     def _parsed(self, conn: TConn, received: bytes) -> HotRequest | None:
         head, end, _ = received.partition(END)
         plain = end and self.hot is not None and self.alive and not conn.is_http2
         return parse_head(head, conn.client[0], self.proxies) if plain else None
 
-    def _taken(self, conn: TConn, begun: _Begun) -> bool:
-        """Whether the request will be answered here: with others, when the rest of it has come, or by the thread."""
-        request, received, _ = begun
+    def _taken(self, conn: TConn, request: HotRequest, begun: _Begun) -> bool:
+        """Whether the request is answered, or will be when the rest of it has come, or when the thread is done."""
+        received = begun.received
         size = received.index(END) + len(END) + request.length
         is_push = self._pushes.takes(request)
         if len(received) > size or (request.length and not is_push):
             return False
         if len(received) < size:
-            self._begun[conn] = begun
-            self._keep(conn)
+            self._wait(conn, begun)
             return True
-        if is_push:
-            return self._pushed(conn, request, received)
-        self._asked.append(_Asked(conn, request, received, time.perf_counter()))
-        return True
+        return self._pushed(conn, request, received) if is_push else self._answered(conn, request)
 
     def _pushed(self, conn: TConn, request: HotRequest, received: bytes) -> bool:
         self._release(conn)
@@ -194,29 +205,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.parser.unreader.unread(received)
         super().on_client_socket_readable(conn, conn.sock)
 
-    def _answers(self, together: list[_Asked]) -> list[HotAnswer | None]:
-        """The answers to requests, None where gunicorn shall give them."""
-        to_registry = [each for each in together if not each.request.path.startswith(PREFIX)]
-        found = self.hot.answers([each.request for each in to_registry]) if self.hot and to_registry else []
-        answers = dict(zip((each.conn for each in to_registry), found, strict=True))
-        return [answers[each.conn] if each.conn in answers else self._read(each.request) for each in together]
-
-    def _read(self, request: HotRequest) -> HotAnswer | None:
+    def _answered(self, conn: TConn, request: HotRequest) -> bool:
+        began = time.perf_counter()
         try:
-            return self.reads.answer(request) if self.reads else None
+            path = self.reads if request.path.startswith(PREFIX) else self.hot
+            answer = path.answer(request) if path else None
         except Exception:  # a defect: the views try, and this process, which serves others, lives on
             log.exception("the hot path failed")
-            return None
-
-    def _answered(self, asked: _Asked, answer: HotAnswer | None) -> None:
-        conn, request, received, began = asked
+            return False
         if answer is None:
-            self._give_back(conn, received)
-        elif left := _send(conn, request, answer, began):
+            return False
+        if left := _send(conn, request, answer, began):
             self._release(conn)
             self._send_rest(conn, left)
         else:
             self._keep(conn)
+        return True
 
     def _finish(self, pushes: list[Pushed]) -> None:
         """Answer what the thread has done."""
@@ -229,6 +233,27 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._send_rest(conn, left)
             else:
                 self.finish_request(conn, _KEPT)
+
+    def _wait(self, conn: TConn, begun: _Begun) -> None:
+        """Look at the connection again when there is more."""
+        self._begun[conn] = begun
+        self._keep(conn)
+
+    def _wait_no_longer(self, conn: TConn, begun: _Begun) -> None:
+        """Let a thread wait for the rest of a body; end the connection whose head has not come."""
+        if conn not in self.keepalived_conns:
+            return  # gunicorn has closed it, for it is about to end
+        if begun.request:
+            self._give_back(conn, begun.received)
+        else:
+            self._drop(conn)
+
+    def _drop(self, conn: TConn) -> None:
+        """End a connection that nobody is at work for."""
+        self._begun.pop(conn, None)
+        self._release(conn)
+        self.nr_conns -= 1
+        conn.close()
 
     def _keep(self, conn: TConn) -> None:
         """Count the connection's time from now on."""
@@ -246,7 +271,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         def send() -> bool:
             conn.sock.setblocking(True)
-            conn.sock.sendall(data)
+            self._takers[conn] = Taker(conn.sock, self._patience)
+            try:
+                conn.sock.sendall(data)
+            finally:
+                del self._takers[conn]
             return True
 
         pending = self.tpool.submit(send)

@@ -77,13 +77,14 @@ class ServerKeys(Group):
     )
     BODY_MINIMUM_RATE: Size = Field(
         default=parse_size("1K"),
-        description="Bytes a second at which a request's body has to come, over time. Slower clients, and those that "
-        "stop, are given up after BODY_PATIENCE_SEC.",
+        description="Bytes a second at which a request's body has to come, and an answer to be taken, over time. "
+        "Slower clients, and those that stop, are given up after BODY_PATIENCE_SEC.",
     )
     BODY_PATIENCE_SEC: Seconds = Field(
         default=60,
-        description="For how long a client may send a request's body more slowly than BODY_MINIMUM_RATE, or not at "
-        "all, in seconds. Pauses are forgiven as it catches up. Shorter while hundreds of clients are waited for.",
+        description="For how long a client may send a request's body, or take an answer, more slowly than "
+        "BODY_MINIMUM_RATE, or not at all, in seconds. Pauses are forgiven as it catches up. Shorter while hundreds of "
+        "clients are waited for.",
     )
     LOG_LEVEL: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],

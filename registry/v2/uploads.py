@@ -7,7 +7,7 @@ from models.quota_notices import refusals_told
 from models.session import Session
 from registry.blobs import find_blob, mount_blob
 from registry.errors import BlobUnknown, DigestInvalid, UploadInvalid, UploadOutOfOrder, UploadUnknown
-from registry.names import Digest, RepositoryName
+from registry.names import Digest, Malformed, RepositoryName
 from registry.repositories import ensure_writable, repository_id
 from registry.services import Services
 from registry.upload_rows import Upload, find_upload, has_ended
@@ -118,7 +118,10 @@ def _was_finished(repository: RepositoryName, uuid: str, digest: Digest) -> bool
 
 def _mount(repository_id: int, digest: Digest, actor: Identity) -> bool:
     source = request.args.get("from")
-    origin = RepositoryName.parse(source) if source else None
+    try:
+        origin = RepositoryName.parse(source) if source else None
+    except Malformed:  # of another registry, whose names are others; what cannot be mounted is uploaded
+        return False
 
     def mount(session: Session) -> bool:
         return mount_blob(session, repository_id, digest, source=origin, actor=actor)

@@ -3,14 +3,17 @@
 import hashlib
 import os
 import re
+import resource
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
+from cli.slots import WAITING
 from cli.web_worker import HEAD_S
 from tests.e2e.clients.registry import Registry, digest_of
 from tests.integration.serve.running import Serving, environ, running
@@ -108,6 +111,42 @@ def test_clients_that_do_not_close_hold_up_nobody(server: Serving, registry: Reg
         assert _seconds(lambda: registry.put_blob(REPOSITORY, os.urandom(1000))) < 1
 
 
+def test_more_beginnings_than_threads_hold_up_nobody(server: Serving, registry: Registry) -> None:
+    registry.put_blob(REPOSITORY, b"the repository is there")
+    with crowd(server, THREADS + WAITING + 10, b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-"):
+        assert _seconds(lambda: registry.put_blob(REPOSITORY, os.urandom(100_000))) < 2
+
+
+def test_a_head_in_pieces_is_a_request(server: Serving) -> None:
+    head = b"GET /health/instance HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 6000 + b"\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        for start in range(0, len(head), 1000):
+            client.sendall(head[start : start + 1000])
+            time.sleep(0.01)
+        assert b" 200 " in client.recv(4096)
+
+
+def test_idle_connections_make_room_for_new_ones(server: Serving) -> None:
+    with crowd(server, 1000 + WAITING + 10, b"") as idle:
+        assert _seconds(lambda: server.get("/health/instance")) < 2
+        assert {_ended(client) for client in idle[-500:]} == {False}
+        wait_until(lambda: _ended(idle[0]), seconds=2)
+
+
+def test_who_does_not_take_an_answer_is_given_up(server: Serving, registry: Registry) -> None:
+    digest = registry.put_blob(REPOSITORY, os.urandom(8_000_000))
+    request = _head(registry, "GET", f"{registry.url}/v2/{REPOSITORY}/blobs/{digest}", "")
+    with crowd(server, 2, request.encode()) as (slow, stopped):
+        until = time.monotonic() + PATIENCE_S + 6
+        while not _ended(stopped):
+            assert time.monotonic() < until
+            slow.recv(10_000)
+            time.sleep(PAUSE_S)
+        assert not _ended(slow)
+    with crowd(server, THREADS + WAITING, request.encode()):
+        assert _seconds(lambda: registry.put_blob(REPOSITORY, os.urandom(100_000))) < PATIENCE_S
+
+
 def test_a_refused_client_that_goes_on_sending_sees_why(server: Serving, registry: Registry) -> None:
     wrong = registry.start_upload(REPOSITORY) + "0"
     reply = registry.call("PATCH", REPOSITORY, wrong, body=os.urandom(8_000_000)).expect(404)
@@ -144,6 +183,29 @@ def test_bytes_beyond_the_announced_ones_belong_to_no_blob(server: Serving, regi
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert b"HTTP/1.1 400 " in answer  # to the rest, and then the connection ends
     assert registry.get_blob(REPOSITORY, digest_of(content)) == content
+
+
+@contextmanager
+def crowd(server: Serving, number: int, begin: bytes) -> Iterator[list[socket.socket]]:
+    """So many connections with little room for answers that have all sent the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, number + 500)), hard))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(10)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(begin)
+        yield clients
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _ended(client: socket.socket) -> bool:
+    """Whether the server has ended the connection, whatever it has sent before."""
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _push_with_pauses(server: Serving, registry: Registry) -> None:

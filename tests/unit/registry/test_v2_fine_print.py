@@ -157,6 +157,15 @@ def test_a_request_that_finishes_an_upload_again_gets_the_same_answer(registry: 
     assert (other.status_code, code(other)) == (404, "BLOB_UPLOAD_UNKNOWN")
 
 
+@pytest.mark.parametrize("source", ["ubuntu", "UPPER/case", "a//b", "acme/none"])
+def test_a_blob_that_cannot_be_mounted_from_there_is_uploaded(registry: Registry, source: str) -> None:
+    digest = registry.push_blob(b"here", repository="acme/other")
+    begun = registry.call("POST", "acme/app/blobs/uploads/", query_string={"mount": digest, "from": source})
+    assert begun.status_code == 202
+    location = begun.headers["Location"].removeprefix("/v2/")
+    assert registry.call("PUT", location, query_string={"digest": digest}, data=b"here").status_code == 201
+
+
 def test_a_cancelled_upload_is_not_finished_again(registry: Registry) -> None:
     location = registry.call("POST", "acme/app/blobs/uploads/").headers["Location"].removeprefix("/v2/")
     registry.call("PATCH", location, data=b"given up")
