@@ -8,7 +8,7 @@ import re
 import types
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -94,6 +94,8 @@ class Operation:
     waits: bool
     hot: bool
     produces: str | None
+    shown: frozenset[str] = frozenset()
+    """The fields of what the operations at the same URL answer."""
 
     def expects(self, url: str) -> set[str]:
         """The parameters that the method must declare when served at `url`."""
@@ -180,13 +182,14 @@ class Section(flask_restx.Namespace):
         """Serve the class at `url`, refusing at import what is not fully declared (TypeError)."""
 
         def register(resource: R) -> R:
-            for verb in VERBS:
-                op = resource.__dict__.get(verb)
-                if op is None:
-                    continue
+            declared = {verb: op for verb in VERBS if (op := resource.__dict__.get(verb)) is not None}
+            for verb, op in declared.items():
                 _check_declared(op, url, f"{resource.__module__}.{resource.__qualname__}.{verb}")
-                setattr(resource, verb, _bind(op))
-                self.operations.append((verb, url, op))
+            shown = frozenset(name for op in declared.values() for name in _fields(op.view))
+            for verb, op in declared.items():
+                known = replace(op, shown=shown)
+                setattr(resource, verb, _bind(known))
+                self.operations.append((verb, url, known))
             self.add_resource(resource, url)
             return resource
 
@@ -196,6 +199,18 @@ class Section(flask_restx.Namespace):
 def url_parameters(url: str) -> set[str]:
     """The names of a URL rule's parameters."""
     return set(re.findall(r"<(?:[^:<>]+:)?(\w+)>", url))
+
+
+def _fields(view: Any) -> Iterator[str]:
+    """The names that the fields of a view have in JSON, and those of what it lists."""
+    if get_origin(view) in {Union, types.UnionType, list}:
+        for each in get_args(view):
+            yield from _fields(each)
+    elif isinstance(view, type) and issubclass(view, View):
+        for name, field_ in view.model_fields.items():
+            yield field_.alias or name
+            if get_origin(field_.annotation) is list:
+                yield from _fields(field_.annotation)
 
 
 def _check_declared(op: object, url: str, where: str) -> None:
@@ -270,7 +285,7 @@ def _transaction() -> AbstractContextManager[Session]:
 
 def _carry_out(op: Operation, resource: Resource, args: dict[str, Any], data: bytes) -> Response:
     if op.body:
-        args["body"] = parse_body(op.body, data, optional=op.body_optional)
+        args["body"] = parse_body(op.body, data, optional=op.body_optional, shown=op.shown)
     if op.query:
         args["query"] = parse_query(op.query, request.args.to_dict())
     answer = op.method(resource, **args)

@@ -1,6 +1,8 @@
 """From what a client sent to typed objects, with messages that name the field and what was expected there."""
 
+import json
 import math
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from flask import request
@@ -56,12 +58,11 @@ NULL = _Null()
 class Body(BaseModel):
     """A request body. Values are not converted from one type to another.
 
-    Fields that nobody knows are ignored, as Quay does, whose clients send some; bodies that Quay does not have refuse
-    them (`extra="forbid"`). A field that may be left out is not null on that account, as in Quay; one that may be is
-    marked by `NULL`.
+    Unknown fields are refused, but for those of which `parse_body` tells. A field that may be left out is not null on
+    that account, as in Quay; one that may be is marked by `NULL`.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, json_schema_extra=_without_null)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra=_without_null)
 
     @model_validator(mode="before")
     @classmethod
@@ -112,8 +113,11 @@ def read_body() -> bytes:
     return request.get_data(cache=False)
 
 
-def parse_body(model: type[Parsed], data: bytes, *, optional: bool) -> Parsed | None:
-    """The body as `model`; None if there is none and it is `optional`. UnsupportedMediaType, Invalid."""
+def parse_body(model: type[Parsed], data: bytes, *, optional: bool, shown: Collection[str]) -> Parsed | None:
+    """The body as `model`; None if there is none and it is `optional`. UnsupportedMediaType, Invalid.
+
+    `shown`: fields that clients may send back as they were shown them, without effect.
+    """
     if optional and not data:
         return None
     if not request.is_json:
@@ -121,7 +125,17 @@ def parse_body(model: type[Parsed], data: bytes, *, optional: bool) -> Parsed | 
     try:
         return model.model_validate_json(data)
     except ValidationError as exc:
-        raise Invalid(explain(exc)) from exc
+        sent_back = {str(name) for name in _unknown(exc)} & set(shown)
+        if not sent_back:
+            raise Invalid(explain(exc)) from exc
+    known = {name: value for name, value in json.loads(data).items() if name not in sent_back}
+    return parse_body(model, json.dumps(known).encode(), optional=False, shown=())
+
+
+def _unknown(error: ValidationError) -> list[int | str]:
+    """The unknown fields, but for those of objects in the body."""
+    found = error.errors(include_url=False)
+    return [detail["loc"][0] for detail in found if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1]
 
 
 def parse_query(model: type[Parsed], given: dict[str, str]) -> Parsed:

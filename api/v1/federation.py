@@ -15,9 +15,7 @@ section = Section("robot", __doc__)
 MOST_AUDIENCES = 20
 
 
-class FederationRule(Body, extra="forbid"):
-    """Fields that nobody knows are refused here: one misspelled would let in more than was meant."""
-
+class FederationRule(Body):
     id: str | None = Field(None, description="Without effect; clients of newer Quays send back what they were shown")
     issuer: str = Field(max_length=LONGEST, description="The OpenID issuer: its URL, as in its tokens' `iss`")
     subject: str = Field(max_length=LONGEST, description="Who may be the robot, as in the tokens' `sub`")

@@ -12,10 +12,7 @@ from models.tables.policies import PruneMethod
 section = Section("policy", __doc__, needs=["FEATURE_AUTO_PRUNE"])
 
 
-class AutoPrunePolicyConfig(Body, extra="forbid"):
-    """Fields that nobody knows are refused here: one misspelled would let more tags end than was meant."""
-
-    uuid: str | None = Field(None, description="Without effect; clients send back what they were shown")
+class AutoPrunePolicyConfig(Body):
     method: str = Field(description="`number_of_tags`: the newest stay; `creation_date`: those of some age end")
     value: int | str = Field(description="How many tags stay, such as 10; or from which age on tags end, such as `7d`")
     tag_pattern: str | None = Field(

@@ -14,7 +14,7 @@ from models.tables import Account, Organization, RegistryCredential, Repository,
 section = Section("registrycredential", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 
-class RegistryLogin(Body, extra="forbid"):
+class RegistryLogin(Body):
     """A user name and a password or token, as `docker login` takes them."""
 
     username: Annotated[str, Field(max_length=LONGEST_USERNAME)]

@@ -22,7 +22,7 @@ from models.tables import Account, Build
 section = Section("superuser", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 
-class BuildPriority(Body, extra="forbid"):
+class BuildPriority(Body):
     """Where a waiting build stands among others."""
 
     priority: int = Field(ge=-1000, le=1000, description="Builds of higher priority begin first; most have 0.")

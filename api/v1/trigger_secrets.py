@@ -14,7 +14,7 @@ from models.tables import Repository, TriggerSecret
 section = Section("triggersecret", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 
 
-class SecretValue(Body, extra="forbid"):
+class SecretValue(Body):
     value: Annotated[str, Field(max_length=LONGEST_SECRET, description="Encrypted, and never shown again.")]
 
 

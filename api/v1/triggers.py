@@ -28,7 +28,7 @@ section = Section("trigger", __doc__, needs=["FEATURE_BUILD_SUPPORT"])
 Text = Annotated[str, Field(max_length=8192)]
 
 
-class NewTrigger(Body, extra="forbid"):
+class NewTrigger(Body):
     """A git repository whose pushes shall become images."""
 
     service: Service = Field(description="Where the git repository is; `custom-git` for any server.")
@@ -60,7 +60,7 @@ class RefChoice(Body):
     name: Text
 
 
-class RunParameters(Body, extra="forbid"):
+class RunParameters(Body):
     branch_name: Text | None = Field(None, description="The branch to build.")
     commit_sha: Text | None = Field(None, description="The commit to build, its hash or the beginning of it.")
     refs: Annotated[RefChoice | None, NULL] = Field(None, description="The branch or tag to build.")

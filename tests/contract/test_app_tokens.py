@@ -61,7 +61,7 @@ def test_the_other_name_of_the_title_is_taken_too(api: Api) -> None:
     assert made(api, friendlyName="phone")["title"] == "phone"
 
 
-@pytest.mark.parametrize("body", [{}, {"title": ""}, {"title": "x" * 256}, {"title": 5}])
+@pytest.mark.parametrize("body", [{}, {"title": ""}, {"title": "x" * 256}, {"title": 5}, {"title": "a", "more": 1}])
 def test_a_title_is_needed(api: Api, body: dict[str, object]) -> None:
     answer = api.post(TOKENS, body, by="stranger")
     assert (answer.status, answer.body.keys()) == (400, PROBLEM)

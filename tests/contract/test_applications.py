@@ -97,6 +97,7 @@ def test_a_secret_is_kept_encrypted(api: Api) -> None:
         ({"name": "x", "redirect_uri": "https://a.example/ b"}, "redirect_uri"),
         ({"name": "x", "redirect_uri": "https://a.example/\r\nLocation: x"}, "redirect_uri"),
         ({"name": "x", "redirect_uri": "http://x", "application_uri": 5}, "application_uri"),
+        ({"name": "x", "surprise": 1}, "surprise"),
     ],
 )
 def test_what_is_wrong_is_named(api: Api, method: str, body: dict[str, Any], field: str) -> None:

@@ -145,6 +145,7 @@ def test_a_label_that_lets_tags_expire_does_not_outdo_a_policy(api: Api, pusher:
         {"tagPattern": "x" * 257},
         {"tagPattern": 5},
         {"tagPattern": "x", "tagPatternMatches": "yes"},
+        {"tagPattern": "x", "method": "other"},
     ],
 )
 def test_what_is_no_policy_is_refused(api: Api, at: str, body: dict[str, Any]) -> None:

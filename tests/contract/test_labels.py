@@ -129,6 +129,7 @@ def test_a_media_type_that_is_not_given_is_what_the_value_looks_like(
         {"value": "x" * 65_537},
         {"media_type": "image/png"},
         {"value": 5},
+        {"unknown": 1},
     ],
 )
 def test_what_is_no_label_is_refused(api: Api, path: str, add: Callable[..., Answered], change: dict[str, Any]) -> None:

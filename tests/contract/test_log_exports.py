@@ -148,6 +148,7 @@ def test_the_link_is_all_that_opens_the_file_and_only_for_a_while(api: Api, clie
         ({"callback_url": "http://[::1]/"}, ""),
         ({"callback_email": "nobody"}, ""),
         ({"callback_email": "a@b.example,c@d.example"}, ""),
+        ({"more": 1}, ""),
         ({"callback_url": 5}, ""),
         ({"callback_url": URL}, "?starttime=garbage"),
         ({"callback_url": URL}, "?starttime=11/21/2026&endtime=11/13/2026"),

@@ -108,6 +108,7 @@ def test_what_quay_takes_is_taken(api: Api, body: dict[str, Any]) -> None:
     [
         ({}, "event"),
         (wish() | {"eventConfig": None}, "eventConfig"),
+        (wish(surprise=1), "surprise"),
         (wish(config={}), "Missing webhook URL"),
         (wish(config={"url": 5}), "url: expected a text"),
         (wish(config={"url": "http://localhost/x"}), "Invalid webhook URL"),

@@ -94,6 +94,7 @@ def test_limits_are_made_shown_changed_and_deleted(api: Api) -> None:
         {"limit": "much"},
         {"limit": "0"},
         {"limit": "1 GiB", "limit_bytes": 1},
+        {"limit_bytes": 1, "other": 2},
     ],
 )
 def test_what_is_no_size_is_refused(api: Api, body: dict[str, Any]) -> None:

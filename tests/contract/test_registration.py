@@ -55,6 +55,7 @@ def test_who_creates_an_account_is_signed_in(app: Flask, database: Database) -> 
         ({"username": "B!"}, "Invalid namespace"),
         ({"password": "short"}, "Invalid password"),
         ({"email": "nowhere"}, "Invalid email address"),
+        ({"surprise": 1}, "surprise"),
     ],
 )
 def test_bad_accounts_are_refused(app: Flask, database: Database, change: dict[str, Any], told: str) -> None:
