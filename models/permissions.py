@@ -2,6 +2,7 @@
 
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import contains_eager
+from sqlalchemy.orm.attributes import set_committed_value
 
 from models import audit
 from models.access import Identity, find_account, is_robot_of_others
@@ -12,8 +13,11 @@ from models.tables.repositories import RepositoryRole
 
 
 def list_user_permissions(session: Session, repository: Repository) -> list[Permission]:
-    """The permissions of users and robots, these loaded with them, by name. Quay operation listRepoUserPermissions."""
-    return list(session.scalars(_of_accounts(repository)))
+    """The permissions of users and robots, these loaded with them, by name. Quay operation listRepoUserPermissions.
+
+    A user whose repository it is is among them, as in Quay, though no row says what follows from the namespace.
+    """
+    return [*_of_owner(repository), *session.scalars(_of_accounts(repository))]
 
 
 def list_team_permissions(session: Session, repository: Repository) -> list[Permission]:
@@ -24,6 +28,8 @@ def list_team_permissions(session: Session, repository: Repository) -> list[Perm
 def get_user_permission(session: Session, repository: Repository, name: str) -> Permission:
     """The permission of one user or robot; Invalid if it has none, as in Quay."""
     permission = session.scalar(_of_accounts(repository).where(Account.name == name))
+    if permission is None and name == repository.namespace.name:
+        permission = next(iter(_of_owner(repository)), None)
     if permission is None:
         raise Invalid("User does not have permission for repo.")
     return permission
@@ -35,6 +41,15 @@ def get_team_permission(session: Session, repository: Repository, name: str) -> 
     if permission is None:
         raise Invalid("Team does not have permission for repo.")
     return permission
+
+
+def _of_owner(repository: Repository) -> list[Permission]:
+    namespace = repository.namespace
+    if namespace.kind != "user":
+        return []
+    shown = Permission(repository_id=repository.id, account_id=namespace.id, role="admin")
+    set_committed_value(shown, "account", namespace)  # without making a row of it
+    return [shown]
 
 
 def _of_accounts(repository: Repository) -> Select[Permission]:
@@ -106,6 +121,8 @@ def _put(session: Session, wanted: Permission) -> Permission:
 
 def remove_user_permission(session: Session, repository: Repository, name: str, *, actor: Identity) -> None:
     """Take the permission of a user or robot away; Invalid if it has none. Quay operation deleteUserPermissions."""
+    if name == repository.namespace.name:
+        raise Invalid("Namespace owner must always be admin.")
     session.delete(get_user_permission(session, repository, name))
     audit.record(session, "delete_repo_permission", actor=actor, repository=repository, username=name)
 
@@ -129,4 +146,5 @@ def list_transitive_roles(session: Session, repository: Repository, name: str) -
         Permission.repository_id == repository.id,
         or_(Permission.account_id == account.id, Permission.team_id.in_(teams)),
     )
-    return list(session.scalars(query.order_by(Permission.id)))
+    own = [permission.role for permission in _of_owner(repository) if permission.account_id == account.id]
+    return [*own, *session.scalars(query.order_by(Permission.id))]

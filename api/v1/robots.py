@@ -17,7 +17,7 @@ section = Section("robot", __doc__)
 
 
 class RobotsQuery(Query):
-    limit: int | None = Field(None, ge=1, le=2**31 - 1, description="If specified, the most robots to return")
+    limit: int | None = Field(None, ge=0, le=2**31 - 1, description="If specified, the most robots to return; 0: all")
     token: bool = Field(True, description="If false, the robots' tokens are left out")
     permissions: bool = Field(False, description="Whether to include repositories and teams in which the robots are")
 
@@ -87,7 +87,7 @@ class _Robots(Resource):
     """What the operations for users and for organizations share; `owner` is either."""
 
     def list_of(self, owner: Account, query: RobotsQuery) -> Ready[RobotsView]:
-        found = robots.list_robots(self.session, owner, limit=query.limit)
+        found = robots.list_robots(self.session, owner, limit=query.limit or None)
         shown = [written(ListedRobot(**self.facts(robot, token=query.token))) for robot in found]
         if query.permissions:
             places = self.remembered(owner, "places of robots", partial(self.places, owner), _size)

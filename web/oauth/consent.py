@@ -14,7 +14,7 @@ from web.errors import answer_errors
 from web.oauth.generated import cancelled, hand_over
 from web.oauth.requests import Request, answer, find_fault, generate, open_request, origin
 from web.oauth.server import Server
-from web.page import TEMPLATES, check_form, leave, page, visitor
+from web.page import QUAYS_CSRF_FIELD, TEMPLATES, check_form, leave, page, visitor
 
 
 def blueprint(services: Services, server: Server) -> Blueprint:
@@ -102,7 +102,7 @@ def _carry_out(services: Services, server: Server, session: Session, caller: Ide
         return leave("/signin?" + urlencode({"again": "1", "next": f"/oauth/authorize?{urlencode(found.fields)}"}))
     if consents:
         fulfil_assignment(session, found.client.application, user, found.fields.get("assignment_uuid", ""))
-    if not found.local:
+    if not found.local or QUAYS_CSRF_FIELD in request.form:  # a program fills in Quay's form and reads the address
         return answer(server, found, user if consents else None)
     return hand_over(services, generate(server, found, user), user) if consents else cancelled()
 

@@ -33,7 +33,7 @@ from models.robots import (
 )
 from models.scopes import parse_scopes
 from models.session import Database, Session
-from models.tables import LogEntry, Organization, Repository, Robot
+from models.tables import LogEntry, Organization, Permission, Repository, Robot
 from models.teams import add_member, find_team
 from tests.factories.world import make_repository, make_world
 
@@ -78,6 +78,21 @@ def test_a_team_passes_its_permission_on(session: Session, callers: dict[str, Id
         get_team_permission(session, app, "members")
     with pytest.raises(NotFound):
         list_transitive_roles(session, app, "nosuchuser")
+
+
+def test_whose_repository_it_is_is_shown_to_administer_it(session: Session, callers: dict[str, Identity]) -> None:
+    own = make_repository(session, "owner/own", actor=callers["owner"])
+    put_user_permission(session, own, "reader", "read", actor=callers["owner"])
+    assert [(each.account.name, each.role) for each in list_user_permissions(session, own) if each.account] == [
+        ("owner", "admin"),
+        ("reader", "read"),
+    ]
+    assert get_user_permission(session, own, "owner").role == "admin"
+    assert list_transitive_roles(session, own, "owner") == ["admin"]
+    with pytest.raises(Invalid, match="Namespace owner must always be admin"):
+        remove_user_permission(session, own, "owner", actor=callers["owner"])
+    session.flush()
+    assert len(session.scalars(select(Permission).where(Permission.repository_id == own.id)).all()) == 1
 
 
 def test_permissions_have_to_make_sense(session: Session, callers: dict[str, Identity], app: Repository) -> None:
