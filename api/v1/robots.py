@@ -108,7 +108,7 @@ class _Robots(Resource):
         }
 
     def show(self, robot: Robot) -> RobotView:
-        return RobotView(**self.facts(robot), unstructured_metadata=robot.unstructured_metadata)
+        return RobotView(**self.facts(robot), unstructured_metadata=robot.unstructured_metadata or {})
 
     def create_in(self, owner: Account, shortname: str, body: RobotDescription | None) -> RobotView:
         given = body or RobotDescription.model_validate({})
@@ -120,7 +120,8 @@ class _Robots(Resource):
             metadata=given.unstructured_metadata,
             actor=self.caller,
         )
-        return self.show(robot)
+        # As in Quay, what was not given is null this once.
+        return RobotView(**self.facts(robot), unstructured_metadata=robot.unstructured_metadata)
 
     def regenerate(self, owner: Account, shortname: str) -> RobotView:
         robot = robots.get_robot(self.session, owner, shortname)

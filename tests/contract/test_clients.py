@@ -78,7 +78,9 @@ def ensure_robot(module: Module) -> bool:
     if found is None:
         found = module.put(f"{ACME}/robots/deployer", {"description": "Deploys"})
         assert {"name", "token"} <= found.keys()
+        assert found["unstructured_metadata"] is None
         return True
+    assert found["unstructured_metadata"] == {}
     assert (found["name"], found["description"]) == ("acme+deployer", "Deploys")
     return False
 
