@@ -5,7 +5,7 @@ few repositories match is looked up in the index of terms, and so found wherever
 among the most popular public ones and the caller's own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Select, bindparam, func, not_, select
@@ -19,7 +19,7 @@ from models.access import (
     sees_everything,
     visible_repositories,
 )
-from models.dialect import LAST
+from models.dialect import LAST, lowered
 from models.session import Session
 from models.tables import Repository, RepositoryTerm
 from models.tables.search import LONGEST_TERM
@@ -66,29 +66,34 @@ def find_repositories(
     """
     text, most = " ".join(query[:LONGEST_QUERY].lower().split()), offset + limit
     visible = _EVERYTHING.where(visible_repositories(caller, among_few=True))
-    areas = _where_to_look(session, caller, visible, text)
+    by_name, by_description = _where_to_look(session, caller, visible, text)
     ranks: dict[int, Rank] = {}
     if " " not in text:  # as names have none
-        for area in areas:
+        for area in by_name:
             ranks |= _best(session, area, _Wanted(IN_NAME, text, most), ranks)
     if text and " " not in text:
         ranks |= _in_namespace(session, visible, text, most)
         ranks |= _of_that_name(session, visible, text, most)
     if text and len(ranks) < most:  # descriptions come after all names, and take long to look through
-        for area in areas:
+        for area in by_description:
             ranks = _best(session, area, _Wanted(IN_DESCRIPTION, text, most), ranks) | ranks
     return _load(session, [id_ for _, _, id_ in sorted(ranks.values())[offset:most]])
 
 
-def _where_to_look(session: Session, caller: Identity, visible: Area, text: str) -> list[Area]:
+def _where_to_look(
+    session: Session, caller: Identity, visible: Area, text: str
+) -> tuple[Sequence[Area], Sequence[Area]]:
+    """Where a name may have the text, and where a description may."""
     words = _longest_first(text)[:MOST_WORDS]
     rare = next((word for word in words if _is_rare(session, word)), None)
     if rare is not None:
-        return [visible.where(Repository.id.in_(_meant(rare)))]
+        few = [visible.where(Repository.id.in_(_meant(rare)))]
+        return few, few
+    everywhere = _areas(caller)
     # As a part of names; descriptions are known by word.
     if text and " " not in text and text not in words and _is_rare(session, text):
-        return [*_areas(caller), visible.where(Repository.id.in_(_meant(text)))]
-    return _areas(caller)
+        return [visible.where(Repository.id.in_(_meant(text)))], everywhere
+    return everywhere, everywhere
 
 
 def _longest_first(text: str) -> list[str]:
@@ -113,6 +118,8 @@ def _areas(caller: Identity) -> list[Area]:
     popular = _EVERYTHING.order_by(Repository.search_rank, Repository.id).limit(WINDOW)
     if sees_everything(caller):
         return [popular]
+    if caller.account_id is None:
+        return [popular.where(Repository.is_public)]
     private = _EVERYTHING.where(not_(Repository.is_public))
     namespaces, permitted = own_namespace_ids(caller).subquery(), permitted_repository_ids(caller).subquery()
     return [  # joined, not with OR: PostgreSQL would look at every repository
@@ -140,7 +147,8 @@ def _best(session: Session, area: Area, wanted: _Wanted, known: Mapping[int, Ran
     repository = area.subquery().c
     query = select(repository.id, repository.search_rank)
     if wanted.text:
-        text = repository.name if wanted.match == IN_NAME else func.lower(repository.description)
+        in_lower = lowered(session, repository.description, wanted.text)
+        text = repository.name if wanted.match == IN_NAME else in_lower
         query = query.where(text.contains(wanted.text, autoescape=True))
     if len(known) >= wanted.most:
         _, worst, _ = sorted(known.values())[wanted.most - 1]

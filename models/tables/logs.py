@@ -25,6 +25,13 @@ class LogEntry(Base):
         Index("ix_log_entry_repository_id_at", "repository_id", "at"),
         Index("ix_log_entry_performer_at", "performer", "at"),
         Index("ix_log_entry_at", "at"),
+        # Of people, whom log_count leaves out.
+        Index(
+            "ix_log_entry_namespace_id_person_at",
+            *("namespace_id", "performer", "at", "kind"),
+            sqlite_where=text("instr(performer, '+') = 0"),
+            postgresql_where=text("strpos(performer, '+') = 0"),
+        ),
         Index("ix_log_entry_kind_at", "kind", "at", sqlite_where=_RARE, postgresql_where=_RARE),
         Index(
             "ix_log_entry_namespace_id_kind_at",

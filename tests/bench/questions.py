@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
@@ -21,9 +22,10 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """Names of what the database has. `people`: a user for each kind of caller."""
+    """Names of what the database has. `people`: a user for each kind of caller. `busiest`: who is in the log most."""
 
     people: dict[str, str]
+    busiest: str
     largest: str
     middle: str
     organizations: Sequence[str]
@@ -45,6 +47,7 @@ def look_around(uri: str) -> World:
         user, root = names("SELECT name FROM account WHERE kind = 'user' ORDER BY id DESC LIMIT 2")
         return World(
             people={**people, "user": user, "root": root},
+            busiest=names("SELECT name FROM account WHERE kind = 'user' ORDER BY id LIMIT 1")[0],
             largest=largest,
             middle=middle,
             organizations=every[:SAMPLE],
@@ -124,6 +127,8 @@ def _of_users() -> list[Question]:
 
 def _of_organizations(world: World) -> list[Question]:
     start, end = "starttime=01/01/2020", "endtime=01/01/2100"
+    today = datetime.now(UTC)
+    year = f"starttime={today - timedelta(days=364):%m/%d/%Y}&endtime={today:%m/%d/%Y}"
     paths = {
         "getOrganization": "",
         "getOrganizationMembers": "/members",
@@ -136,6 +141,7 @@ def _of_organizations(world: World) -> list[Question]:
         "listOrgLogs": "/logs",
         "listOrgLogs, all time": f"/logs?{start}&{end}",
         "getAggregateOrgLogs": "/aggregatelogs",
+        "getAggregateOrgLogs, of a person, a year": f"/aggregatelogs?performer={world.busiest}&{year}",
         "listOrgNotifications": "/notifications",
         "listOrganizationQuota": "/quota",
     }

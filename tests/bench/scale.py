@@ -21,7 +21,7 @@ from tests.bench.client import MANIFEST, Client
 from tests.bench.cost import Cost, meter
 from tests.bench.peers import Peer
 from tests.bench.questions import Question, World, lists_and_searches, look_around, reads
-from tests.bench.seed import Amounts, seed
+from tests.bench.seed import SECRET, Amounts, seed
 from tests.services.drydock import embedded, web_only
 from tests.services.postgres import postgres
 from tests.services.redis import redis
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
 def _seeded(divisor: int) -> Iterator[str]:
     with postgres() as server:
         uri = server.new_database()
-        database = Database(uri, Vault(["nothing here is secret"]))
+        database = Database(uri, Vault([SECRET]))
         migrate.upgrade(database)
         seed(database, Amounts().smaller(divisor) if divisor > 1 else Amounts())
         database.dispose()
@@ -85,6 +85,7 @@ def _seeded(divisor: int) -> Iterator[str]:
 def _asking(uri: str, world: World, seconds: int) -> Iterator[Ask]:
     """Two web processes on the database, and how to ask them."""
     settings = {"SUPER_USERS": world.people["root"], "WEB_WORKERS": "2", "FEATURE_QUOTA_MANAGEMENT": "true"}
+    settings["DATABASE_SECRET_KEY"] = SECRET
     with redis() as queue, web_only(database=uri, redis=queue.new_database(), settings=settings) as drydock:
         tokens = {by: drydock.token(name, SCOPES) for by, name in world.people.items()}
         read = meter(drydock, uri)

@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg import Cursor
-from sqlalchemy import Connection, Table, select, text
+from sqlalchemy import Connection, Table, bindparam, select, text, update
 
 from models import migrate
 from models.activity import rank_repositories
+from models.robots import TOKEN_LENGTH
 from models.session import Database
-from models.tables import Base, LogEntry, Repository, RepositoryTerm, Tag
+from models.tables import Account, Base, LogEntry, Repository, RepositoryTerm, Robot, Tag
 from models.terms import terms_of
-from models.vault import Vault
+from models.vault import Vault, new_token
 
 _SQL = Path(__file__).with_name("seed.sql").read_text(encoding="utf-8")
 _STATEMENT = re.compile(r"^-- make: ([^\n]+)\n(.+?);$", re.MULTILINE | re.DOTALL)
+SECRET = "nothing of what is seeded here is secret"
+"""The DATABASE_SECRET_KEY with which what is seeded can be read."""
 _BUILT_AFTERWARDS = (LogEntry, Tag, RepositoryTerm)
 """Tables whose indexes are made when the rows are there."""
 WORDS = """
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("uri", help="postgresql://user:password@host/name, a database with nothing in it")
     parser.add_argument("--divisor", type=int, default=1, metavar="N", help="only one N-th of everything")
     given = parser.parse_args(arguments)
-    database = Database(given.uri, Vault(["nothing here is secret"]))
+    database = Database(given.uri, Vault([SECRET]))
     migrate.upgrade(database)
     seed(database, Amounts().smaller(given.divisor) if given.divisor > 1 else Amounts())
     database.dispose()
@@ -77,6 +80,8 @@ def seed(database: Database, amounts: Amounts) -> None:
         for what, statement in _STATEMENT.findall(_SQL):
             with _told(what) as count:
                 count.append(_execute(connection, statement, amounts))
+        with _told("tokens of robots") as count:
+            count.append(_give_tokens(connection, database.vault))
         with _told("terms of repositories") as count:
             count.append(_copy_terms(connection))
         for table in Base.metadata.sorted_tables:
@@ -97,6 +102,13 @@ def _execute(connection: Connection, statement: str, amounts: Amounts) -> int:
     known = {**vars(amounts), "words": len(WORDS.split())}
     needed = {name: value for name, value in known.items() if re.search(rf"(?<!:):{name}\b", statement)}
     return connection.execute(text(statement), needed).rowcount
+
+
+def _give_tokens(connection: Connection, vault: Vault) -> int:
+    robots = connection.scalars(select(Robot.id)).all()
+    giving = update(Account).where(Account.id == bindparam("robot")).values(encrypted_token=bindparam("token"))
+    rows = [{"robot": robot, "token": vault.encrypt(new_token(TOKEN_LENGTH))} for robot in robots]
+    return connection.execute(giving, rows).rowcount
 
 
 def _copy_terms(connection: Connection) -> int:
