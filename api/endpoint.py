@@ -6,7 +6,7 @@ validation, serialization and Swagger have one source. A request is: identify, a
 
 import re
 import types
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -40,6 +40,8 @@ __all__ = [
     "Resource",
     "Section",
     "View",
+    "joined",
+    "listed",
     "operation",
     "written",
 ]
@@ -76,6 +78,16 @@ class Ready(Generic[V]):
 def written(view: View) -> bytes:
     """The view as JSON."""
     return view.model_dump_json(by_alias=True).encode()
+
+
+def joined(one: bytes, other: bytes) -> bytes:
+    """Two JSON objects with something in each as one."""
+    return b"%s,%s" % (one[:-1], other[1:])
+
+
+def listed(items: Iterable[bytes]) -> bytes:
+    """A JSON list."""
+    return b"[%s]" % b",".join(items)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 MOST_BYTES = 32 * 1024 * 1024
 """How much one process remembers."""
+OVERHEAD = 500
+"""What a value takes beside its own bytes, roughly."""
 T = TypeVar("T")
 
 
@@ -26,23 +28,39 @@ class Remembered:
         self._most = most_bytes
         self._size = 0
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._making: dict[Hashable, Lock] = {}
         self._lock = Lock()
 
     def find(self, key: Hashable, stamp: str | None, make: Callable[[], T], size: Callable[[T], int]) -> T:
-        """The value of `key` as of this stamp. Without a stamp it is made anew each time."""
+        """The value of `key` as of this stamp, made by the first who asks while the others wait.
+
+        Without a stamp it is made anew each time.
+        """
         if stamp is None:
             return make()
+        kept = self._kept_of(key, stamp)
+        if kept is None:
+            with self._lock:
+                making = self._making.setdefault(key, Lock())
+            try:
+                with making:
+                    kept = self._kept_of(key, stamp) or self._keep(key, stamp, make(), size)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+        found: T = kept.value
+        return found
+
+    def _kept_of(self, key: Hashable, stamp: str) -> _Kept | None:
         with self._lock:
             kept = self._kept.get(key)
-            if kept is not None and kept.stamp == stamp:
-                self._kept.move_to_end(key)
-                found: T = kept.value
-                return found
-        value = make()
-        self._keep(key, _Kept(stamp, size(value), value))
-        return value
+            if kept is None or kept.stamp != stamp:
+                return None
+            self._kept.move_to_end(key)
+            return kept
 
-    def _keep(self, key: Hashable, new: _Kept) -> None:
+    def _keep(self, key: Hashable, stamp: str, value: T, size: Callable[[T], int]) -> _Kept:
+        new = _Kept(stamp, size(value) + OVERHEAD, value)
         with self._lock:
             old = self._kept.pop(key, None)
             self._size += new.size - (old.size if old else 0)
@@ -50,3 +68,4 @@ class Remembered:
             while self._size > self._most:
                 _, forgotten = self._kept.popitem(last=False)
                 self._size -= forgotten.size
+        return new

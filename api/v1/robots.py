@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.endpoint import Body, Query, Ready, Resource, Section, View, operation, written
+from api.endpoint import Body, Query, Ready, Resource, Section, View, joined, listed, operation, written
 from api.rules import org_admin, org_member, user_admin
 from api.v1.views import AvatarView, Moment, Sparse, avatar_of_team
 from models import robots
@@ -78,11 +78,6 @@ def _size(places: Mapping[int, bytes]) -> int:
     return sum(map(len, places.values()))
 
 
-def _joined(one: bytes, other: bytes) -> bytes:
-    """Two JSON objects with something in each as one."""
-    return b"%s,%s" % (one[:-1], other[1:])
-
-
 class _Robots(Resource):
     """What the operations for users and for organizations share; `owner` is either."""
 
@@ -91,8 +86,8 @@ class _Robots(Resource):
         shown = [written(ListedRobot(**self.facts(robot, token=query.token))) for robot in found]
         if query.permissions:
             places = self.remembered(owner, "places of robots", partial(self.places, owner), _size)
-            shown = [_joined(each, places.get(robot.id, _NOWHERE)) for each, robot in zip(shown, found, strict=True)]
-        return Ready(b'{"robots":[%s]}' % b",".join(shown))
+            shown = [joined(each, places.get(robot.id, _NOWHERE)) for each, robot in zip(shown, found, strict=True)]
+        return Ready(b'{"robots":%s}' % listed(shown))
 
     def places(self, owner: Account) -> dict[int, bytes]:
         """By the robot's id, the JSON of where it is; robots that are nowhere are left out."""

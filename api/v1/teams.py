@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.endpoint import Body, Query, Ready, Resource, Section, View, operation, written
+from api.endpoint import Body, Query, Ready, Resource, Section, View, joined, listed, operation, written
 from api.rules import fresh, org_admin, team_admin, team_view
 from api.v1.invitations import InvitedAddressView, invited_address
 from api.v1.views import AvatarView, avatar_of, avatar_of_team
@@ -46,10 +46,13 @@ class MemberView(View):
     invited: bool = False
 
 
-class MembersView(View):
+class SeenTeam(View):
     name: str
-    members: list[MemberView | InvitedAddressView]
     can_edit: bool
+
+
+class MembersView(SeenTeam):
+    members: list[MemberView | InvitedAddressView]
 
 
 class PermittedRepository(View):
@@ -91,14 +94,19 @@ class OrganizationTeam(Resource):
 @section.at("/organization/<orgname>/team/<teamname>/members")
 class TeamMembers(Resource):
     @operation("getOrganizationTeamMembers", allow=team_view)
-    def get(self, team: Team, query: MembersQuery) -> MembersView:
+    def get(self, team: Team, query: MembersQuery) -> Ready[MembersView]:
         """Retrieve the list of members for the specified team."""
-        shown: list[MemberView | InvitedAddressView]
-        shown = [_member(account) for account in teams.list_members(self.session, team)]
+        what = ("members of a team", team.id)
+        shown = self.remembered(team.organization, what, partial(self.members, team), _size)
         can_edit = administers(self.session, self.caller, team.organization)
         if query.include_pending and can_edit:
-            shown += [_pending(each) for each in invitations.list_invitations(self.session, team)]
-        return MembersView(name=team.name, members=shown, can_edit=can_edit)
+            pending = invitations.list_invitations(self.session, team)
+            shown = [*shown, *(written(_pending(each)) for each in pending)]
+        seen = written(SeenTeam(name=team.name, can_edit=can_edit))
+        return Ready(joined(seen, b'{"members":%s}' % listed(shown)))
+
+    def members(self, team: Team) -> list[bytes]:
+        return [written(_member(account)) for account in teams.list_members(self.session, team)]
 
 
 @section.at("/organization/<orgname>/team/<teamname>/members/<membername>")
@@ -136,6 +144,10 @@ class TeamPermissions(Resource):
             for each in found
         ]
         return written(TeamPermissionsView(permissions=shown))
+
+
+def _size(members: list[bytes]) -> int:
+    return sum(map(len, members))
 
 
 def _member(account: Pictured, *, invited: bool = False) -> MemberView:

@@ -1,6 +1,10 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
-from models.remembered import Remembered
+import pytest
+
+from models.remembered import OVERHEAD, Remembered
 
 
 class Maker:
@@ -42,16 +46,17 @@ def test_without_a_stamp_nothing_is_remembered() -> None:
     assert maker.find("a", None) != maker.find("a", None)
 
 
-def test_what_is_made_at_the_same_moment_counts_under_its_own_stamp() -> None:
+def test_what_is_older_than_what_is_kept_counts_under_its_own_stamp() -> None:
     maker = Maker(Remembered())
-    slow = maker.find("a", "1", meanwhile=lambda: maker.find("a", "2"))
+    maker.find("a", "2")
+    older = maker.find("a", "1")
 
-    assert maker.find("a", "2") != slow
+    assert maker.find("a", "2") != older
     assert maker.find("a", "2") == maker.find("a", "2")
 
 
 def test_the_longest_unused_is_forgotten_first() -> None:
-    maker = Maker(Remembered(most_bytes=25))
+    maker = Maker(Remembered(most_bytes=25 + 2 * OVERHEAD))
     first, _ = maker.find("a", "1"), maker.find("b", "1")
     assert maker.find("a", "1") == first
 
@@ -67,4 +72,34 @@ def test_what_is_too_large_is_not_kept_and_pushes_nothing_else_out_for_good() ->
     maker = Maker(Remembered(most_bytes=5))
 
     assert maker.find("a", "1") != maker.find("a", "1")
-    assert Maker(Remembered(most_bytes=10)).find("a", "1") == b"%010d" % 1
+    assert Maker(Remembered(most_bytes=10 + OVERHEAD)).find("a", "1") == b"%010d" % 1
+
+
+def test_those_who_ask_at_the_same_moment_wait_for_the_first() -> None:
+    maker = Maker(Remembered())
+    begun, together = Event(), Event()
+
+    def slow() -> None:
+        begun.set()
+        together.wait(5)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(maker.find, "a", "1", slow)
+        begun.wait(5)
+        others = [pool.submit(maker.find, "a", "1", slow) for _ in range(2)]
+        together.set()
+
+    assert [each.result() for each in others] == [first.result()] * 2
+    assert maker.made == 1
+
+
+def test_who_waited_for_one_that_failed_makes_it() -> None:
+    maker = Maker(Remembered())
+
+    def fail() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        maker.find("a", "1", fail)
+
+    assert maker.find("a", "1") == b"%010d" % 1
