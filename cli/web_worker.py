@@ -21,11 +21,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+from sqlalchemy.orm import configure_mappers
 
 from api.hot import HotReads
 from api.v1.discovery import PREFIX
 from api.v1.errors import ALWAYS, USUALLY
 from cli.access_log import write_line
+from cli.collector import spare_what_is_there
 from cli.logs import request_id
 from cli.pace import Patience
 from cli.plain_http import END, parse_head, serialize
@@ -92,6 +94,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.proxies = settings.TRUSTED_PROXIES
         self._patience = Patience(settings.BODY_PATIENCE_SEC, settings.BODY_MINIMUM_RATE)
         self._registry = registry
+        configure_mappers()
+        spare_what_is_there()
 
     def run(self) -> None:
         try:

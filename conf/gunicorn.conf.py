@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cli.collector import spare_what_is_there
 from cli.logs import configure_logging
 from cli.options import environ_of
 from cli.processes import die_with_parent
@@ -72,6 +73,7 @@ def when_ready(server: Any) -> None:
     with _ended_at_once():
         import cli.app  # noqa: F401, PLC0415 - not for a server that does not start
 
+        spare_what_is_there()
         if gate := os.environ.get("_DRYDOCK_GATE_FD"):
             os.read(int(gate), 1)  # ends when `serve` closes the other end: the database is ready
 
