@@ -5,10 +5,11 @@ few repositories match is looked up in the index of terms, and so found wherever
 among the most popular public ones and the caller's own.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, not_, select
+from sqlalchemy import Integer, Select, bindparam, func, not_, select
 from sqlalchemy.orm import contains_eager
 
 from models.access import (
@@ -19,7 +20,7 @@ from models.access import (
     sees_everything,
     visible_repositories,
 )
-from models.dialect import LAST, lowered
+from models.dialect import LAST, lowered, lowers_plainly
 from models.session import Session
 from models.tables import Repository, RepositoryTerm
 from models.tables.search import LONGEST_TERM
@@ -35,6 +36,8 @@ WINDOW = 4000
 SAME_NAME, IN_NAME, IN_DESCRIPTION = range(3)
 Rank = tuple[int, int, int]
 """The smaller, the better: what matches, the repository's rank, its id."""
+NO_RANK = 2**62
+"""Worse than any repository's."""
 Area = Select[int, str, str, int]
 """Repositories to look at: id, name, description, rank."""
 _EVERYTHING = select(Repository.id, Repository.name, Repository.description, Repository.search_rank).where(
@@ -47,6 +50,13 @@ _FEW_TERMS = select(func.count()).select_from(
     .limit(FEW + 1)
     .subquery()
 )
+
+
+class _Usual(NamedTuple):
+    """An area that callers with a token of these scopes look at each time, so that its queries are built once."""
+
+    which: Literal["everything", "public", "own", "permitted"]
+    scopes: frozenset[str] | None
 
 
 class _Wanted(NamedTuple):
@@ -70,19 +80,19 @@ def find_repositories(
     ranks: dict[int, Rank] = {}
     if " " not in text:  # as names have none
         for area in by_name:
-            ranks |= _best(session, area, _Wanted(IN_NAME, text, most), ranks)
+            ranks |= _best(session, caller, area, _Wanted(IN_NAME, text, most), ranks)
     if text and " " not in text:
-        ranks |= _in_namespace(session, visible, text, most)
+        ranks |= _in_namespace(session, caller, visible, text, most)
         ranks |= _of_that_name(session, visible, text, most)
     if text and len(ranks) < most:  # descriptions come after all names, and take long to look through
         for area in by_description:
-            ranks = _best(session, area, _Wanted(IN_DESCRIPTION, text, most), ranks) | ranks
+            ranks = _best(session, caller, area, _Wanted(IN_DESCRIPTION, text, most), ranks) | ranks
     return _load(session, [id_ for _, _, id_ in sorted(ranks.values())[offset:most]])
 
 
 def _where_to_look(
     session: Session, caller: Identity, visible: Area, text: str
-) -> tuple[Sequence[Area], Sequence[Area]]:
+) -> tuple[Sequence[Area | _Usual], Sequence[Area | _Usual]]:
     """Where a name may have the text, and where a description may."""
     words = _longest_first(text)[:MOST_WORDS]
     rare = next((word for word in words if _is_rare(session, word)), None)
@@ -113,20 +123,28 @@ def _meant(start: str) -> Select[int]:
     return select(RepositoryTerm.repository_id).where(RepositoryTerm.term >= start, RepositoryTerm.term < start + LAST)
 
 
-def _areas(caller: Identity) -> list[Area]:
+def _areas(caller: Identity) -> list[_Usual]:
     """What the caller sees, in parts that are each found by an index: the most popular public ones, and all others."""
-    popular = _EVERYTHING.order_by(Repository.search_rank, Repository.id).limit(WINDOW)
     if sees_everything(caller):
-        return [popular]
+        return [_Usual("everything", None)]
     if caller.account_id is None:
-        return [popular.where(Repository.is_public)]
+        return [_Usual("public", None)]
+    return [_Usual("public", None), _Usual("own", caller.scopes), _Usual("permitted", caller.scopes)]
+
+
+def _area(usual: _Usual) -> Area:
+    popular = _EVERYTHING.order_by(Repository.search_rank, Repository.id).limit(WINDOW)
+    if usual.which in {"everything", "public"}:
+        return popular if usual.which == "everything" else popular.where(Repository.is_public)
     private = _EVERYTHING.where(not_(Repository.is_public))
-    namespaces, permitted = own_namespace_ids(caller).subquery(), permitted_repository_ids(caller).subquery()
-    return [  # joined, not with OR: PostgreSQL would look at every repository
-        popular.where(Repository.is_public),
-        private.join(namespaces, namespaces.c.id == Repository.namespace_id),
-        private.join(permitted, permitted.c.repository_id == Repository.id),
-    ]
+    caller: Any = bindparam("caller_id", type_=Integer)
+    anybody = Identity(kind="user", account_id=caller, scopes=usual.scopes)
+    # Joined, not with OR: PostgreSQL would look at every repository.
+    if usual.which == "own":
+        namespaces = own_namespace_ids(anybody).subquery()
+        return private.join(namespaces, namespaces.c.id == Repository.namespace_id)
+    permitted = permitted_repository_ids(anybody).subquery()
+    return private.join(permitted, permitted.c.repository_id == Repository.id)
 
 
 def _of_that_name(session: Session, visible: Area, text: str, most: int) -> dict[int, Rank]:
@@ -134,27 +152,48 @@ def _of_that_name(session: Session, visible: Area, text: str, most: int) -> dict
     return {id_: (SAME_NAME, rank, id_) for id_, _, _, rank in session.execute(same)}
 
 
-def _in_namespace(session: Session, visible: Area, text: str, most: int) -> dict[int, Rank]:
+def _in_namespace(session: Session, caller: Identity, visible: Area, text: str, most: int) -> dict[int, Rank]:
     name, slash, part = text.partition("/")
     namespace = find_namespace(session, name) if slash else None
     if namespace is None:
         return {}
-    return _best(session, visible.where(Repository.namespace_id == namespace.id), _Wanted(IN_NAME, part, most), {})
+    inside = visible.where(Repository.namespace_id == namespace.id)
+    return _best(session, caller, inside, _Wanted(IN_NAME, part, most), {})
 
 
-def _best(session: Session, area: Area, wanted: _Wanted, known: Mapping[int, Rank]) -> dict[int, Rank]:
+def _best(
+    session: Session, caller: Identity, area: Area | _Usual, wanted: _Wanted, known: Mapping[int, Rank]
+) -> dict[int, Rank]:
     """The best matches among what `area` selects, by their ids, unless enough that is `known` is better."""
+    worst = sorted(known.values())[wanted.most - 1][1] if len(known) >= wanted.most else NO_RANK
+    values = {"caller_id": caller.account_id, "pattern": _pattern(wanted.text), "worst": worst, "most": wanted.most}
+    plain = lowers_plainly(session, wanted.text)
+    if isinstance(area, _Usual):
+        rows: Iterable[Any] = session.run(_usual_query(area, wanted.match, plain=plain), values)
+    else:  # has values of its own, which decide how PostgreSQL goes about it
+        rows = session.execute(_query(area, wanted.match, plain=plain), values)
+    return {id_: (wanted.match, rank, id_) for id_, rank in rows}
+
+
+def _pattern(text: str) -> str:
+    for special in "/%_":
+        text = text.replace(special, f"/{special}")
+    return f"%{text}%"
+
+
+@lru_cache
+def _usual_query(usual: _Usual, match: int, *, plain: bool) -> Select[int, int]:
+    return _query(_area(usual), match, plain=plain)
+
+
+def _query(area: Area, match: int, *, plain: bool) -> Select[int, int]:
+    """The ids and ranks of the best that have `pattern` in their name, or description, and are not beyond `worst`."""
     repository = area.subquery().c
-    query = select(repository.id, repository.search_rank)
-    if wanted.text:
-        in_lower = lowered(session, repository.description, wanted.text)
-        text = repository.name if wanted.match == IN_NAME else in_lower
-        query = query.where(text.contains(wanted.text, autoescape=True))
-    if len(known) >= wanted.most:
-        _, worst, _ = sorted(known.values())[wanted.most - 1]
-        query = query.where(repository.search_rank <= worst)
-    best = query.order_by(repository.search_rank, repository.id).limit(wanted.most)
-    return {id_: (wanted.match, rank, id_) for id_, rank in session.execute(best)}
+    text = repository.name if match == IN_NAME else lowered(repository.description, plain=plain)
+    query = select(repository.id, repository.search_rank).where(
+        repository.search_rank <= bindparam("worst"), text.like(bindparam("pattern"), escape="/")
+    )
+    return query.order_by(repository.search_rank, repository.id).limit(bindparam("most"))
 
 
 def _load(session: Session, ids: list[int]) -> list[Repository]:

@@ -28,7 +28,13 @@ def upgrade() -> None:
         sa.Column("stamp", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("namespace_id", name="pk_access_stamp"),
     )
-    op.execute("INSERT INTO access_stamp (namespace_id, stamp) SELECT id, 'first' FROM account WHERE kind <> 'robot'")
+    namespaces = sa.table("account", sa.column("id"), sa.column("kind"))
+    new = (
+        sa.func.gen_random_uuid() if op.get_bind().dialect.name == "postgresql" else sa.func.hex(sa.func.randomblob(16))
+    )
+    first = sa.select(namespaces.c.id, sa.cast(new, sa.String(64))).where(namespaces.c.kind != "robot")
+    stamps = sa.table("access_stamp", sa.column("namespace_id"), sa.column("stamp"))
+    op.execute(sa.insert(stamps).from_select(["namespace_id", "stamp"], first))
 
 
 def downgrade() -> None:
