@@ -132,11 +132,6 @@ def identify_noted(session: Session, superusers: Superusers, token: str) -> Iden
     return None if _use_of(row).is_to_be_noted else _identity_of(superusers, row)
 
 
-def identify_bearer(session: Session, superusers: Superusers, token: str) -> Identity:
-    """The identity behind an OAuth access token; Unauthenticated if it is unknown, expired or its user disabled."""
-    return _identity_of(superusers, _good_token(session, token))
-
-
 def _good_token(session: Session, token: str) -> _Token:
     hashes = {f"hash_{number}": hash_ for number, hash_ in enumerate(session.vault.fingerprints(token))}
     row = session.first(_token_query(len(hashes)), **hashes)

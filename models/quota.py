@@ -6,7 +6,6 @@ needs which blob, `namespace_blob` has one row for each blob that any manifest o
 early. The sum is changed last in a transaction, so its lock is held for a moment and nothing is waited for under it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -20,7 +19,6 @@ from models.repository_usage import forget_blobs
 from models.session import Session
 from models.tables import (
     Account,
-    Blob,
     ManifestBlob,
     NamespaceBlob,
     NamespaceUsage,
@@ -29,25 +27,6 @@ from models.tables import (
     Repository,
 )
 from models.tables.quota import LimitKind
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a namespace uses, in bytes. `shared_bytes`: what of it other namespaces need as well.
-
-    `logical_bytes` counts a blob again for each manifest that needs it. Limits are None where none is set.
-    """
-
-    bytes: int
-    shared_bytes: int
-    logical_bytes: int
-    limit_bytes: int | None
-    warn_at: int | None
-    reject_at: int | None
-
-    @property
-    def warns(self) -> bool:
-        return self.warn_at is not None and self.bytes >= self.warn_at
 
 
 def claim_blobs(session: Session, namespace_id: int, sizes: dict[int, int]) -> int:
@@ -165,34 +144,6 @@ def release_blobs(session: Session, claimed: dict[int, set[int]], freed: dict[in
     for namespace_id, size in removed.items():
         if size:
             session.run(_COUNT, {"namespace_id": namespace_id, "change": -size})
-
-
-def get_usage(session: Session, namespace: Account) -> Usage:
-    """What the namespace uses now. The sum is a look-up; what is shared and the logical sum are computed."""
-    mine, other = NamespaceBlob.__table__, NamespaceBlob.__table__.alias()
-    elsewhere = exists().where(other.c.blob_id == mine.c.blob_id, other.c.namespace_id != namespace.id)
-    shared = select(func.sum(mine.c.size)).where(mine.c.namespace_id == namespace.id, elsewhere)
-    logical = (
-        select(func.sum(Blob.size))
-        .join(ManifestBlob, ManifestBlob.blob_id == Blob.id)
-        .join(Repository, Repository.id == ManifestBlob.repository_id)
-        .where(Repository.namespace_id == namespace.id)
-    )
-    return Usage(
-        bytes=sizes_of(session, [namespace.id])[namespace.id],
-        shared_bytes=int(session.scalar(shared) or 0),
-        logical_bytes=int(session.scalar(logical) or 0),
-        limit_bytes=session.scalar(select(Quota.limit_bytes).where(Quota.namespace_id == namespace.id)),
-        warn_at=session.scalar(select(threshold("Warning", namespace.id))),
-        reject_at=session.scalar(select(threshold("Reject", namespace.id))),
-    )
-
-
-def sizes_of(session: Session, namespace_ids: Iterable[int]) -> dict[int, int]:
-    """The bytes that each of the namespaces uses."""
-    ids = list(namespace_ids)
-    query = select(NamespaceUsage.namespace_id, NamespaceUsage.size).where(NamespaceUsage.namespace_id.in_(ids))
-    return dict.fromkeys(ids, 0) | {row.namespace_id: row.size for row in session.execute(query)}
 
 
 def threshold(kind: LimitKind, namespace: InstrumentedAttribute[int] | int) -> ScalarSelect[Any]:

@@ -1,5 +1,6 @@
 """Gitea and Forgejo: their webhooks carry GitHub's payload with a head commit of their own form."""
 
+from models.forges.github import COMMIT, REPOSITORY
 from models.forges.push import (
     NO_COMMIT,
     Commit,
@@ -13,32 +14,15 @@ from models.forges.push import (
     signed_by_hmac,
 )
 
-_PERSON = {"type": ["object", "null"], "properties": {"username": {"type": "string"}, "name": {"type": "string"}}}
-_COMMIT = {
-    "id": {"type": "string"},
-    "message": {"type": "string"},
-    "url": {"type": "string"},
-    "timestamp": {"type": "string"},
-    "author": _PERSON,
-    "committer": _PERSON,
-}
 SCHEMA: Json = {
     "type": "object",
     "required": ["ref", "after", "repository"],
     "properties": {
         "ref": {"type": "string"},
         "after": {"type": "string", "pattern": "^[0-9a-f]{40,64}$"},
-        "commits": {"type": ["array", "null"], "items": {"type": "object", "properties": _COMMIT}},
-        "head_commit": {"type": ["object", "null"], "required": ["id", "message"], "properties": _COMMIT},
-        "repository": {
-            "type": "object",
-            "required": ["ssh_url"],
-            "properties": {
-                "ssh_url": {"type": "string"},
-                "clone_url": {"type": "string"},
-                "default_branch": {"type": "string"},
-            },
-        },
+        "commits": {"type": ["array", "null"], "items": {"type": "object", "properties": COMMIT}},
+        "head_commit": {"type": ["object", "null"], "required": ["id", "message"], "properties": COMMIT},
+        "repository": REPOSITORY,
     },
 }
 

@@ -13,7 +13,25 @@ from models.forges.push import (
     signed_by_hmac,
 )
 
-_PERSON = {"type": "object", "properties": {"username": {"type": "string"}, "name": {"type": ["string", "null"]}}}
+_PERSON = {
+    "type": ["object", "null"],
+    "properties": {"username": {"type": "string"}, "name": {"type": ["string", "null"]}},
+}
+COMMIT: Json = {
+    **{name: {"type": "string"} for name in ("id", "message", "url", "timestamp")},
+    "author": _PERSON,
+    "committer": _PERSON,
+}
+"""The properties of a commit, in Gitea's payloads, too."""
+REPOSITORY: Json = {
+    "type": "object",
+    "required": ["ssh_url"],
+    "properties": {
+        "ssh_url": {"type": "string"},
+        "clone_url": {"type": "string"},
+        "default_branch": {"type": ["string", "null"]},
+    },
+}
 SCHEMA: Json = {
     "type": "object",
     "required": ["ref", "repository"],
@@ -23,24 +41,9 @@ SCHEMA: Json = {
         "head_commit": {
             "type": ["object", "null"],
             "required": ["id", "message"],
-            "properties": {
-                "id": {"type": "string", "pattern": "^[0-9a-f]{40,64}$"},
-                "message": {"type": "string"},
-                "url": {"type": "string"},
-                "timestamp": {"type": "string"},
-                "author": _PERSON,
-                "committer": _PERSON,
-            },
+            "properties": {**COMMIT, "id": {"type": "string", "pattern": "^[0-9a-f]{40,64}$"}},
         },
-        "repository": {
-            "type": "object",
-            "required": ["ssh_url"],
-            "properties": {
-                "ssh_url": {"type": "string"},
-                "clone_url": {"type": "string"},
-                "default_branch": {"type": ["string", "null"]},
-            },
-        },
+        "repository": REPOSITORY,
         "sender": {
             "type": "object",
             "properties": {name: {"type": "string"} for name in ("login", "html_url", "avatar_url")},

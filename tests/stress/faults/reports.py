@@ -27,7 +27,9 @@ PUSHERS = 4
 def start_pushers(registry: Registry, name: str, dice: random.Random) -> list[Pusher]:
     """Clients at work, two in each repository: `name-0` and `name-1`."""
     pushers = [
-        Pusher(registry.at(registry.url), f"{name}-{number // 2}", random.Random(dice.random()))
+        Pusher(
+            registry.at(registry.url), f"{name}-{number // 2}", random.Random(dice.random()), protection_s=PROTECTION_S
+        )
         for number in range(PUSHERS)
     ]
     for pusher in pushers:
@@ -76,6 +78,7 @@ def tell(name: str, figures: Mapping[str, object], pushers: Sequence[Pusher]) ->
         "acknowledged": sum(pusher.pushed for pusher in pushers),
         "checked": sum(len(pusher.tags) for pusher in pushers),
         "failed steps": dict(failures),
+        "too late": sum(pusher.late for pusher in pushers),
         "refusals": {status: body[:300] for pusher in pushers for status, body in pusher.bodies.items()},
         "longest push s": round(max(pusher.longest_s for pusher in pushers), 2),
     }

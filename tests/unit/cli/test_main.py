@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 from cli.main import explain
 from cli.options import settings_from
 from config.secrets import FILE
-from models.authentication import Superusers, identify_bearer, identify_user
+from models.authentication import Superusers, identify_token, identify_user
 from models.opening import open_database
 from models.session import Database
 from models.tables import Robot, User
@@ -109,8 +109,7 @@ def test_a_token_is_printed_and_nothing_else(drydock: Command, data: Path, ann: 
     assert done.code == 0
     assert done.out.count("\n") == 1
     opened = database(data)
-    with opened.read() as session:
-        identity = identify_bearer(session, Superusers(), done.out.strip())
+    identity = identify_token(opened, Superusers(), done.out.strip())
     opened.dispose()
     assert identity.scopes == frozenset({"repo:read", "user:read"})
 

@@ -9,9 +9,10 @@ from sqlalchemy import delete, select, update
 
 from models.access import Identity
 from models.errors import Conflict, Invalid, NotFound, QuotaExceeded
-from models.quota import Usage, charge, get_usage, sizes_of
+from models.quota import charge
 from models.quota_audit import audit_usage, repair_usage
 from models.quota_limits import (
+    allowances,
     change_limit,
     change_quota,
     create_limit,
@@ -48,9 +49,11 @@ def acme(session: Session) -> Organization:
     return session.scalars(select(Organization).where(Organization.name == "acme")).one()
 
 
-def usage(pusher: Pusher, name: str = "acme") -> Usage:
+def usage(pusher: Pusher) -> int:
+    """The bytes that acme uses, as they are shown."""
     with pusher.services.database.read() as session:
-        return get_usage(session, session.scalars(select(Account).where(Account.name == name)).one())
+        id_ = session.scalars(select(Account.id).where(Account.name == "acme")).one()
+        return allowances(session, [id_])[id_].used_bytes
 
 
 def limit(pusher: Pusher, limit_bytes: int, **percents: int) -> None:
@@ -67,57 +70,39 @@ def drifts(pusher: Pusher) -> list[int]:
 def test_a_blob_counts_once_however_many_manifests_need_it(pusher: Pusher) -> None:
     pusher.image("v1", LAYER, b"one")
     pusher.at("acme/other").image("v1", LAYER, b"two")
-    found = usage(pusher)
-    assert (found.bytes, found.logical_bytes) == (len(LAYER) + 6 + 2, 2 * len(LAYER) + 6 + 2 * 2)
-    assert (found.shared_bytes, found.limit_bytes, found.warn_at, found.reject_at) == (0, None, None, None)
+    assert usage(pusher) == len(LAYER) + 6 + 2
     pusher.image("v2", LAYER, b"one")
-    assert usage(pusher).bytes == found.bytes
-
-
-def test_what_other_namespaces_need_as_well_is_shared(pusher: Pusher) -> None:
-    with pusher.services.database.write() as session:
-        session.add(Organization(name="other"))
-        session.flush()
-        team = session.scalars(select(Account).where(Account.name == "other")).one()
-        robot = session.get_one(Account, pusher.actor.account_id)
-        robot.owner_id = team.id
-    pusher.image("v1", LAYER, b"one")
-    with pusher.services.database.write() as session:
-        other = session.scalars(select(Account).where(Account.name == "other")).one()
-        blob = session.scalars(select(NamespaceBlob).where(NamespaceBlob.size == len(LAYER))).one()
-        session.add(NamespaceBlob(namespace_id=other.id, blob_id=blob.blob_id, size=blob.size))
-    assert usage(pusher).shared_bytes == len(LAYER)
+    assert usage(pusher) == len(LAYER) + 6 + 2
 
 
 def test_blobs_without_a_manifest_do_not_count(pusher: Pusher) -> None:
     pusher.blob(LAYER)
-    assert usage(pusher).bytes == 0
+    assert usage(pusher) == 0
 
 
 def test_what_can_be_restored_counts_until_it_is_collected(pusher: Pusher) -> None:
     pusher.image("v1", LAYER)
     pusher.image("v2", LAYER, b"two")
     pusher.untag("v2")
-    assert usage(pusher).bytes == len(LAYER) + 3 + 2
+    assert usage(pusher) == len(LAYER) + 3 + 2
     age(pusher.services, timedelta(days=30))
     collect(pusher.services.database, pusher.services.storage, Terms())
-    assert usage(pusher).bytes == len(LAYER) + 2
+    assert usage(pusher) == len(LAYER) + 2
     assert drifts(pusher) == []
 
 
 def test_a_push_that_would_pass_the_limit_changes_nothing(pusher: Pusher) -> None:
     pusher.image("v1", LAYER)
     limit(pusher, 200, Warning=50, Reject=90)
-    assert usage(pusher).warns
     with pytest.raises(QuotaExceeded, match="acme uses 102 of 180 bytes and this push adds 100"):
         pusher.image("v1", LAYER, b"y" * 100)
-    assert usage(pusher).bytes == 102
+    assert usage(pusher) == 102
     assert not pusher.has("v2")
     pusher.pull("v1")
     with pusher.services.database.read() as session:
         assert session.query(Manifest).count() == 1
     pusher.image("v2", LAYER, b"y" * 78)
-    assert usage(pusher).bytes == 180
+    assert usage(pusher) == 180
     assert drifts(pusher) == []
 
 
@@ -134,8 +119,7 @@ def test_a_full_namespace_takes_what_it_has_already_and_no_upload(pusher: Pusher
 def test_without_limits_a_quota_only_tells(pusher: Pusher) -> None:
     limit(pusher, 10)
     pusher.image("v1", LAYER)
-    assert usage(pusher).limit_bytes == 10
-    assert not usage(pusher).warns
+    assert usage(pusher) == len(LAYER) + 2
 
 
 def test_the_registry_answers_denied_with_the_bytes(registry: Registry) -> None:
@@ -170,9 +154,10 @@ def test_drift_is_found_and_repaired(pusher: Pusher) -> None:
         assert len(drifts(pusher)) == 1
         repair_usage(database, namespace_id())
         assert drifts(pusher) == []
-        assert usage(pusher).bytes == len(LAYER) + 2
+        assert usage(pusher) == len(LAYER) + 2
     with database.read() as session:
-        assert sizes_of(session, [namespace_id(), 999]) == {namespace_id(): len(LAYER) + 2, 999: 0}
+        found = allowances(session, [namespace_id(), 999])
+    assert [allowance.used_bytes for allowance in found.values()] == [len(LAYER) + 2, 0]
 
 
 def bytes_of(pusher: Pusher) -> int:
@@ -226,7 +211,6 @@ def test_quotas_and_limits_are_kept_in_order(pusher: Pusher) -> None:
             ("Warning", 80),
             ("Reject", 90),
         ]
-        assert get_usage(session, namespace).reject_at == 1800
         remove_limit(session, namespace, reject, actor=actor)
         remove_quota(session, namespace, quota, actor=actor)
         session.flush()
@@ -279,7 +263,7 @@ def test_where_quotas_do_not_count_nothing_is_refused_and_all_is_counted(pusher:
     unlimited = with_default(pusher, None)
     unlimited.image("v1", LAYER)
     unlimited.blob(b"more")
-    assert usage(unlimited).bytes == len(LAYER) + 2
+    assert usage(unlimited) == len(LAYER) + 2
     assert drifts(unlimited) == []
     unlimited.services.database.dispose()
 
