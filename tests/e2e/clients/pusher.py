@@ -34,7 +34,7 @@ class Pusher(threading.Thread):
     `bodies` has an answer of each status; `longest_s` is the longest time until an act was acknowledged.
 
     `protection_s`: for how long the installation keeps what nothing names. A HEAD leaves a blob half of that at least;
-    who is slower, since the machine has other things to do, may find it gone, which is nobody's fault: `late` counts it.
+    who is slower, since the machine has other things to do, may find it gone by nobody's fault: `late` counts those.
     """
 
     def __init__(
