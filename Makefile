@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help setup run test unit bench lint format sure lock
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest
+# What is compiled is kept (__pycache__, which git ignores): dozens of processes would compile the same modules otherwise.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 # One option set for both locks: hashes, exact versions, and nothing that names where packages came from.
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
