@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from gunicorn.http.body import Body, LengthReader  # type: ignore[import-untyped]
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import ClientDisconnected
 
 from cli.pace import LOOK_S, Pace, Patience
@@ -46,8 +47,12 @@ def with_bodies(app: "WSGIApplication", slots: Slots, patience: Patience) -> "WS
     return answer
 
 
+_CLIENTS = (OSError, ParseException)
+"""Of the connection, and of a body in pieces that are not what they say."""
+
+
 class _Input:
-    """A request's body; a client that goes away or stalls in the middle of it is the client's error, not ours."""
+    """A request's body; a client that goes away, stalls or lies in the middle of it is the client's error, not ours."""
 
     def __init__(self, stream: Any) -> None:
         self._read: Callable[..., bytes] = stream.read
@@ -56,13 +61,13 @@ class _Input:
     def read(self, *size: int) -> bytes:
         try:
             return self._read(*size)
-        except OSError as exc:
+        except _CLIENTS as exc:
             raise ClientDisconnected from exc
 
     def readline(self, *size: int) -> bytes:
         try:
             return self._readline(*size)
-        except OSError as exc:
+        except _CLIENTS as exc:
             raise ClientDisconnected from exc
 
 

@@ -13,6 +13,7 @@ import errno
 import logging
 import re
 import socket
+import threading
 import time
 import uuid
 from concurrent.futures import Future
@@ -52,6 +53,8 @@ BODY_S = 2.0
 LINGER_S, LINGER_QUIET_S = 5.0, 2.0
 """How long a connection that is over is kept for a client that still sends; and for one that does not."""
 LONGEST_LINGERED = 256 << 10
+MOST_LINGERING = WAITING // 4
+"""Threads of a process that wait for clients to close; beyond, connections are closed at once."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -79,6 +82,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._heads: dict[TConn, float] = {}  # whose head a thread is reading, and until when it may
         self._begun: dict[TConn, _Begun] = {}
         self._takers: dict[TConn, Taker] = {}  # who is answered by a thread
+        self._lingering = threading.Semaphore(MOST_LINGERING)
         self._crowded = False  # by those among them who hardly take anything
         self._looked = time.monotonic()
         super().init_process()
@@ -130,8 +134,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             self._heads.pop(conn, None)
             self._takers.pop(conn, None)
-        if not kept:
-            _linger(conn.sock)
+        if not kept and self._lingering.acquire(blocking=False):
+            try:
+                _linger(conn.sock)
+            finally:
+                self._lingering.release()
         return kept
 
     def handle_request(self, req: Any, conn: TConn) -> Any:

@@ -1,6 +1,7 @@
 """GET, HEAD, PUT and DELETE of manifests (end-3, end-7, end-9)."""
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import ClientDisconnected
 
 from models import metrics
 from models.errors import NotFound
@@ -8,7 +9,7 @@ from models.pulls import Pull
 from models.quota_notices import refusals_told
 from models.session import Session
 from models.tags import remove_tag
-from registry.errors import ManifestUnknown, SizeInvalid
+from registry.errors import ManifestInvalid, ManifestUnknown, SizeInvalid
 from registry.labels import read_labels, wishes_of
 from registry.manifest_format import ParsedManifest
 from registry.manifests import fetch_manifest, parse_pushed, put_manifest, remove_manifest
@@ -115,13 +116,19 @@ def _asked_for(reference: str) -> Digest | str:
 
 
 def _content(most: int) -> bytes:
-    content = b"" if (request.content_length or 0) > most else request.stream.read(most + 1)
-    if len(content) > most or (request.content_length or 0) > most:
+    announced = request.content_length or 0
+    try:
+        content = b"" if announced > most else request.stream.read(most + 1)
+    except ClientDisconnected as exc:
+        raise ManifestInvalid("the connection broke") from exc
+    if max(len(content), announced) > most:
         # A client that still sends when the connection closes would not see the answer.
         for _ in range(MOST_DISCARDED // BLOCK):
             if not request.stream.read(BLOCK):
                 break
         raise SizeInvalid(f"a manifest may have at most {most} bytes (MAXIMUM_MANIFEST_SIZE)")
+    if len(content) < announced:
+        raise ManifestInvalid(f"the connection broke after {len(content)} bytes")
     return content
 
 
