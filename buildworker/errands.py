@@ -23,6 +23,7 @@ from buildworker.stop import Stop
 from config.settings import Settings
 from models import deliveries, jobs
 from models.queue import WakeUps
+from models.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -133,12 +134,17 @@ class Errands:
         """Have as many threads at work as there is work for."""
         with self._opened.database.read() as session:
             sends = deliveries.QUEUE in self._queues
-            urgent = deliveries.count_due(session, urgent=True, limit=URGENT_AT_ONCE) if sends else 0
-            due = deliveries.count_due(session, urgent=False, limit=SENDERS_AT_ONCE) if sends else 0
+            urgent = deliveries.count_due(session, self._name, urgent=True, limit=URGENT_AT_ONCE) if sends else 0
+            due = self._count_sendable(session) if sends else 0
             waiting = len(jobs.due(session, queues=self._jobs, limit=JOBS_AT_ONCE)) if self._jobs else 0
         self._urgent.call(urgent)
         self._senders.call(due)
         self._workers.call(waiting)
+
+    def _count_sendable(self, session: Session) -> int:
+        return deliveries.count_due(
+            session, self._name, urgent=False, limit=SENDERS_AT_ONCE, most_of_one=MOST_OF_A_NAMESPACE
+        )
 
     def _wait(self) -> None:
         try:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, delete, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from models.session import Session
@@ -87,10 +87,11 @@ def message_of(session: Session, attempt: Attempt) -> dict[str, Any]:
     return message
 
 
-def count_due(session: Session, *, urgent: bool, limit: int) -> int:
-    """How many rows of this urgency could be taken now, counted up to `limit`."""
-    due = select(Delivery.id).where(Delivery.urgent.is_(urgent), _due()).limit(limit).subquery()
-    return session.scalars(select(func.count()).select_from(due)).one()
+def count_due(session: Session, owner: str, *, urgent: bool, limit: int, most_of_one: int | None = None) -> int:
+    """How many rows of this urgency the process could take now, counted up to `limit`; see `take`."""
+    due = _takeable(session, owner, urgent=urgent, most_of_one=most_of_one)
+    counted = due.with_only_columns(Delivery.id).limit(limit).subquery()
+    return session.scalars(select(func.count()).select_from(counted)).one()
 
 
 def take(session: Session, owner: str, *, urgent: bool, most_of_one: int | None = None) -> Attempt | None:
@@ -99,11 +100,7 @@ def take(session: Session, owner: str, *, urgent: bool, most_of_one: int | None 
     Of one notification's rows one at a time is taken: a receiver that is slow keeps its own rows waiting. Of one
     namespace's no more than `most_of_one` are the process's at a time, so that many slow ones do not keep the others'.
     """
-    due = select(Delivery).where(Delivery.urgent.is_(urgent), _due())
-    if not urgent:  # locked as well, so that workers who look at the same moment see different ones
-        due = due.join(Notification, Notification.id == Delivery.notification_id)
-    if most_of_one is not None and (busy := _busy(session, owner, most_of_one)):
-        due = due.where(_NAMESPACE.not_in(busy))
+    due = _takeable(session, owner, urgent=urgent, most_of_one=most_of_one)
     longest = due.order_by(Delivery.due_at, Delivery.id).limit(1)
     row = session.scalar(longest.with_for_update(skip_locked=True, key_share=True))
     if row is None:
@@ -198,6 +195,15 @@ def _due() -> ColumnElement[bool]:
     same = and_(other.notification_id == Delivery.notification_id, other.owner.is_not(None))
     under_way = exists().where(same, other.state == "waiting", other.due_at > present)
     return and_(Delivery.state == "waiting", Delivery.due_at <= present, ~under_way)
+
+
+def _takeable(session: Session, owner: str, *, urgent: bool, most_of_one: int | None) -> Select[Delivery]:
+    due = select(Delivery).where(Delivery.urgent.is_(urgent), _due())
+    if not urgent:  # locked as well, so that workers who look at the same moment see different ones
+        due = due.join(Notification, Notification.id == Delivery.notification_id)
+    if most_of_one is not None and (busy := _busy(session, owner, most_of_one)):
+        due = due.where(_NAMESPACE.not_in(busy))
+    return due
 
 
 _NAMESPACE = func.coalesce(

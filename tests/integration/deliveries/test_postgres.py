@@ -98,5 +98,11 @@ def test_a_process_takes_so_many_of_one_namespace_and_no_more(crowd: Database) -
         with crowd.write() as session:
             return deliveries.take(session, owner, urgent=False, most_of_one=3) is not None
 
+    def count(owner: str) -> int:
+        with crowd.read() as session:
+            return deliveries.count_due(session, owner, urgent=False, limit=8, most_of_one=3)
+
+    assert count("one") == 4
     assert [take("one") for _ in range(4)] == [True, True, True, False]
+    assert (count("one"), count("two")) == (0, 1)
     assert take("two")  # another process has senders of its own

@@ -131,8 +131,8 @@ def test_the_number_of_due_rows_is_counted_up_to_a_limit(database: Database) -> 
     for _ in range(3):
         write_mail(database)
     with database.read() as session:
-        assert deliveries.count_due(session, urgent=True, limit=8) == 3
-        assert deliveries.count_due(session, urgent=True, limit=2) == 2
+        assert deliveries.count_due(session, "one", urgent=True, limit=8) == 3
+        assert deliveries.count_due(session, "one", urgent=True, limit=2) == 2
 
 
 def test_rows_that_ended_are_forgotten_in_time_a_slice_at_a_time(database: Database) -> None:
