@@ -150,8 +150,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if fs.cancelled() or (fs.exception() is None and not fs.result()):
             self.nr_conns -= 1
             conn.close()
-        else:
-            super().finish_request(conn, fs)
+            return
+        # A thread must not wait for the rest of a request that has begun already.
+        ahead = b"" if fs.exception() else conn.parser.unreader.take_buffered()
+        super().finish_request(conn, fs)
+        if ahead and conn in self.keepalived_conns:
+            self._look_at(conn, _Begun(None, ahead, time.monotonic()))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """At least once a second, in the main thread: look at the clients that are waited for."""
@@ -172,16 +176,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._crowded = len(slow) > WAITING // 2
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        """Take the short way if that is possible; else gunicorn's."""
-        begun = self._begun.pop(conn, None)
+        """See what has come; gunicorn finds out why if it is nothing."""
+        begun = self._begun.pop(conn, None) or _Begun(None, b"", time.monotonic())
         more = _received(client)
-        received = begun.received + more if begun else more
-        request = (begun and begun.request) or self._parsed(conn, received)
-        now = _Begun(request, received, begun.since if begun else time.monotonic())
-        if more and request is None and self._has_time(received):
-            self._wait(conn, now)
-        elif not more or request is None or not self._taken(conn, request, now):
-            self._give_back(conn, received)
+        if more:
+            self._look_at(conn, begun._replace(received=begun.received + more))
+        else:
+            self._give_back(conn, begun.received)
+
+    def _look_at(self, conn: TConn, begun: _Begun) -> None:
+        """Take the short way if that is possible; else gunicorn's, when the head is here."""
+        request = begun.request or self._parsed(conn, begun.received)
+        begun = begun._replace(request=request)
+        if request is None and self._has_time(begun.received):
+            self._wait(conn, begun)
+        elif request is None or not self._taken(conn, request, begun):
+            self._give_back(conn, begun.received)
 
     def _has_time(self, received: bytes) -> bool:
         """Whether to wait for the rest of a head."""

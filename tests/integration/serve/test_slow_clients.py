@@ -110,9 +110,12 @@ def test_clients_that_do_not_close_hold_up_nobody(server: Serving, registry: Reg
         assert all(b" 200 " in client.recv(4096) for client in clients)
 
 
-def test_more_beginnings_than_threads_hold_up_nobody(server: Serving, registry: Registry) -> None:
+@pytest.mark.parametrize("before", [b"", b"GET /health/instance HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_more_beginnings_than_threads_hold_up_nobody(server: Serving, registry: Registry, before: bytes) -> None:
+    """Nor those that come at once with a whole request."""
     registry.put_blob(REPOSITORY, b"the repository is there")
-    with crowd(server, THREADS + WAITING + 10, b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-"):
+    with crowd(server, THREADS + WAITING + 10, before + b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-"):
+        time.sleep(0.5)  # the whole ones are answered
         assert _seconds(lambda: registry.put_blob(REPOSITORY, os.urandom(100_000))) < 2
 
 
