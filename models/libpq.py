@@ -18,6 +18,7 @@ from psycopg.errors import error_from_result
 from models.prepared import Ask, Prepared, Rows, Values
 
 TEXT, BINARY = 0, 1
+_KEEP_PLANS = "SET LOCAL plan_cache_mode = force_generic_plan"
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 _numbers = itertools.count()  # of statements: unique in the process, since a connection may pass to another Libpq
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -55,6 +56,10 @@ class Libpq:
         results = self._answers([self._command(query, values) for query, values in asked])
         return [self._rows(each.query, [result]) for each, result in zip(asked, results, strict=True)]
 
+    def keep_plans(self) -> None:
+        """Have statements run by the plans they have, until this transaction ends."""
+        self._waiting.append(_Command(self._named(_KEEP_PLANS), [], []))
+
     def send_waiting(self) -> None:
         """Have what waits carried out."""
         if self._waiting:
@@ -69,8 +74,7 @@ class Libpq:
         self._waiting = []
 
     def _command(self, prepared: Prepared, values: Values) -> _Command:
-        name = self._names.get(prepared.sql) or self._prepare(prepared.sql)
-        return _command(name, prepared.arguments(values))
+        return _command(self._named(prepared.sql), prepared.arguments(values))
 
     def _answers(self, commands: list[_Command]) -> list[pq.abc.PGresult]:
         """What the commands answer, after what waits was carried out."""
@@ -89,7 +93,10 @@ class Libpq:
         """Whether the driver would begin a transaction now."""
         return not self.serves.autocommit and self._connection.transaction_status == pq.TransactionStatus.IDLE
 
-    def _prepare(self, sql: str) -> bytes:
+    def _named(self, sql: str) -> bytes:
+        """The statement's name, prepared if it was not."""
+        if known := self._names.get(sql):
+            return known
         name = self._names[sql] = f"run_{next(_numbers)}".encode()
         self._checked(self._connection.prepare(name, sql.encode()))
         return name

@@ -1,8 +1,9 @@
 """What each repository uses: the bytes of the distinct blobs that its manifests need, kept as a sum beside them.
 
 Whoever adds or removes manifests locks the sum and looks again at what others have done meanwhile, so that what two
-need is counted once. These are the last statements of a transaction, in the order of the repositories' ids, but for the
-sums of namespaces (`models.quota`), so that nothing else is waited for under the locks.
+need is counted once. Pushes that seem to change no sum share the lock, so that they do not wait for each other. These
+are the last statements of a transaction, in the order of the repositories' ids, but for the sums of namespaces
+(`models.quota`), so that nothing else is waited for under the locks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,11 +27,16 @@ def repository_size(session: Session, repository: Repository) -> int:
     return session.first(_SIZE, repository_id=repository.id) or 0
 
 
-def count_manifests(session: Session, new: Mapping[int, Iterable[int]], again: Iterable[int]) -> None:
+def count_manifests(
+    session: Session, new: Mapping[int, Iterable[int]], again: Iterable[int], *, grows: bool = True
+) -> None:
     """Count what manifests need that were added: `new`, repository id → ids of manifests that were not there before.
 
-    `again`: repositories of manifests that may have been there, and are counted from the beginning.
+    `again`: repositories of manifests that may have been there, and are counted from the beginning. Unless it `grows`,
+    others needed all that the new ones need, when that was looked at.
     """
+    if not (grows or again) and _is_counted(session, new):
+        return
     uncounted = _lock(session, {*new, *again})
     counted_anew = {*again, *uncounted}
     ids = [id_ for repository_id, added in new.items() if repository_id not in counted_anew for id_ in added]
@@ -105,6 +111,20 @@ _LOCK = (
     .order_by(RepositoryUsage.repository_id)
     .with_for_update()
 )
+
+
+_SHARE = _LOCK.with_for_update(read=True)
+
+
+def _is_counted(session: Session, new: Mapping[int, Iterable[int]]) -> bool:
+    """Whether the sums need no change, and keep others from changing them until the transaction ends."""
+    ids, manifest_ids = sorted(new), [id_ for added in new.values() for id_ in added]
+    if not ids:
+        return True
+    session.flush()
+    # One after the other: nothing is removed between them.
+    there, added = session.run_in_turn((_SHARE, {"repository_ids": ids}), (_ADDED, {"manifest_ids": manifest_ids}))
+    return len(there) == len(ids) and not any(row.size for row in added)
 
 
 def _lock(session: Session, repository_ids: Iterable[int]) -> set[int]:

@@ -59,12 +59,14 @@ class ManifestPush:
 class _Needs:
     """A push and what it refers to: bytes by blob id, and lifetimes by manifest id.
 
-    `unclaimed`: those of the blobs that no manifest of the namespace needs yet.
+    `unclaimed`: those of the blobs that no manifest of the namespace needs yet. `grows`: none of the
+    repository needed some of them before.
     """
 
     push: ManifestPush
     blobs: dict[int, int]
     unclaimed: dict[int, int]
+    grows: bool
     children: dict[int, int | None]
 
     @property
@@ -77,10 +79,14 @@ class _Needs:
 
 @dataclass(frozen=True)
 class _Written:
-    """Whose rows were written: ids of new manifests by repository, and repositories of those that came back."""
+    """Whose rows were written: ids of new manifests by repository, and repositories of those that came back.
+
+    `growing`: repositories that need blobs which they did not need before.
+    """
 
     new: dict[int, list[int]] = field(default_factory=dict)
     again: set[int] = field(default_factory=set)
+    growing: set[int] = field(default_factory=set)
 
 
 def put_manifests(session: Session, pushes: list[ManifestPush], *, protection_s: int = 3600) -> None:
@@ -90,12 +96,13 @@ def put_manifests(session: Session, pushes: list[ManifestPush], *, protection_s:
     bytes than a namespace may use. `protection_s`: for how long collection spares a manifest although nothing may name
     it yet (PUSH_TEMP_TAG_EXPIRATION_SEC).
     """
+    session.keep_plans()
     added: dict[Account, int] = {}
     written = _Written()
     for wave in _waves(pushes):
         for namespace, size in _put(session, wave, written, protection_s).items():
             added[namespace] = added.get(namespace, 0) + size
-    count_manifests(session, written.new, written.again)
+    count_manifests(session, written.new, written.again, grows=bool(written.growing))
     for namespace in sorted(added, key=lambda account: account.id):
         for limit in charge(session, namespace, added[namespace]):
             warn(session, namespace, limit)
@@ -121,6 +128,7 @@ def _put(session: Session, pushes: list[ManifestPush], all_written: _Written, pr
     written = _insert(session, needs)
     for (repository_id, _), id_ in written.items():
         all_written.new.setdefault(repository_id, []).append(id_)
+    all_written.growing.update(need.push.repository.id for need in needs if need.grows)
     known = _served(session, [push for push in pushes if push.key not in written], protection_s)
     # What is neither new nor served was deleted and comes back.
     again = _insert(session, [need for need in needs if need.push.key not in written | known], again=True)
@@ -147,6 +155,13 @@ def _entry(push: ManifestPush) -> dict[str, Any]:
     return audit.entry("push_repo", actor=push.actor, repository=push.repository, **told)
 
 
+# One of the repository's that needs the blob. With a LIMIT, so that PostgreSQL never looks at all of them first.
+_A_MANIFEST = (
+    select(ManifestBlob.manifest_id)
+    .where(ManifestBlob.repository_id == RepositoryBlob.repository_id, ManifestBlob.blob_id == RepositoryBlob.blob_id)
+    .limit(1)
+    .scalar_subquery()
+)
 _BLOBS_THERE = (
     select(
         RepositoryBlob.repository_id,
@@ -154,6 +169,7 @@ _BLOBS_THERE = (
         Blob.id,
         Blob.size,
         NamespaceBlob.blob_id.is_not(None).label("claimed"),
+        _A_MANIFEST.is_not(None).label("needed"),
     )
     .join(Blob, Blob.id == RepositoryBlob.blob_id)
     .join(Repository, Repository.id == RepositoryBlob.repository_id)
@@ -200,7 +216,8 @@ def _look_up(session: Session, pushes: list[ManifestPush]) -> list[_Needs]:
         found = [blobs[id_, r.digest] for r in parsed.blobs if (id_, r.digest) in blobs]
         below = [children[id_, r.digest] for r in parsed.children]
         unclaimed = {r.id: r.size for r in found if not r.claimed}
-        needs.append(_Needs(push, {r.id: r.size for r in found}, unclaimed, {r.id: r.lifetime_s for r in below}))
+        grows = not all(r.needed for r in found)
+        needs.append(_Needs(push, {r.id: r.size for r in found}, unclaimed, grows, {r.id: r.lifetime_s for r in below}))
     return needs
 
 
