@@ -1,9 +1,10 @@
 """Gunicorn's threaded worker, with a short way for the requests that make up nearly all of a registry's traffic.
 
 A kept-alive connection that becomes readable wakes the worker's main thread. If what it holds is one complete, plain
-request that `registry.v2.hot` can answer, the answer is written right there: no thread, no parser, no framework. Small
-PUTs go to one thread that waits for the disk and the database, many at a time (`cli.push_thread`), and come back to be
-answered. Everything else takes gunicorn's own way, which starts with the bytes that were read here.
+request that `registry.v2.hot` can answer, the answer is written right there, together with those of others that have
+come: no thread, no parser, no framework. Small PUTs go to one thread that waits for the disk and the database, many at
+a time (`cli.push_thread`), and come back to be answered. Everything else takes gunicorn's own way, which starts with
+the bytes that were read here.
 
 The main thread also waits for heads, so that connections which begin a request and stop cost no thread; it gives up
 clients that do not take their answers (`cli.takers`), and closes idle connections where new ones would find no room.
@@ -55,6 +56,8 @@ LINGER_S, LINGER_QUIET_S = 5.0, 2.0
 LONGEST_LINGERED = 256 << 10
 MOST_LINGERING = WAITING // 4
 """Threads of a process that wait for clients to close; beyond, connections are closed at once."""
+AT_ONCE = 32
+"""Requests whose answers are made before the first is sent; each may have `registry.v2.hot.SMALL` bytes."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -71,6 +74,15 @@ class _Begun(NamedTuple):
     since: float
 
 
+class _Asked(NamedTuple):
+    """A complete request that may be answered here, and the bytes that it came as, at `began`."""
+
+    conn: TConn
+    request: HotRequest
+    received: bytes
+    began: float
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """See the module. `hot` and `reads` are None until the application is loaded."""
 
@@ -81,6 +93,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         self._heads: dict[TConn, float] = {}  # whose head a thread is reading, and until when it may
         self._begun: dict[TConn, _Begun] = {}
+        self._asked: list[_Asked] = []
         self._takers: dict[TConn, Taker] = {}  # who is answered by a thread
         self._lingering = threading.Semaphore(MOST_LINGERING)
         self._crowded = False  # by those among them who hardly take anything
@@ -158,8 +171,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._look_at(conn, _Begun(None, ahead, time.monotonic()))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """At least once a second, in the main thread: look at the clients that are waited for."""
+        """At least once a second, in the main thread: answer what has come, look at the clients that are waited for."""
         super().wait_for_and_dispatch_events(timeout)
+        while self._asked:
+            together, self._asked = self._asked[:AT_ONCE], self._asked[AT_ONCE:]
+            for asked, answer in zip(together, self._answers(together), strict=True):
+                self._answered(asked, answer)
         now = time.monotonic()
         passed_s = now - self._looked
         if passed_s < LOOK_S:
@@ -204,7 +221,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return parse_head(head, conn.client[0], self.proxies) if plain else None
 
     def _taken(self, conn: TConn, request: HotRequest, begun: _Begun) -> bool:
-        """Whether the request is answered, or will be when the rest of it has come, or when the thread is done."""
+        """Whether the request will be answered here: with others, when the rest of it has come, or by the thread."""
         received = begun.received
         size = received.index(END) + len(END) + request.length
         is_push = self._pushes.takes(request)
@@ -213,7 +230,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if len(received) < size:
             self._wait(conn, begun)
             return True
-        return self._pushed(conn, request, received) if is_push else self._answered(conn, request)
+        if is_push:
+            return self._pushed(conn, request, received)
+        self._asked.append(_Asked(conn, request, received, time.perf_counter()))
+        self._keep(conn)
+        return True
 
     def _pushed(self, conn: TConn, request: HotRequest, received: bytes) -> bool:
         self._release(conn)
@@ -226,22 +247,27 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.parser.unreader.unread(received)
         super().on_client_socket_readable(conn, conn.sock)
 
-    def _answered(self, conn: TConn, request: HotRequest) -> bool:
-        began = time.perf_counter()
+    def _answers(self, together: list[_Asked]) -> list[HotAnswer | None]:
+        """The answers to requests, None where gunicorn shall give them."""
+        to_registry = [each for each in together if not each.request.path.startswith(PREFIX)]
+        found = self.hot.answers([each.request for each in to_registry]) if self.hot and to_registry else []
+        answers = dict(zip((each.conn for each in to_registry), found, strict=True))
+        return [answers[each.conn] if each.conn in answers else self._read(each.request) for each in together]
+
+    def _read(self, request: HotRequest) -> HotAnswer | None:
         try:
-            path = self.reads if request.path.startswith(PREFIX) else self.hot
-            answer = path.answer(request) if path else None
+            return self.reads.answer(request) if self.reads else None
         except Exception:  # a defect: the views try, and this process, which serves others, lives on
             log.exception("the hot path failed")
-            return False
+            return None
+
+    def _answered(self, asked: _Asked, answer: HotAnswer | None) -> None:
+        conn, request, received, began = asked
         if answer is None:
-            return False
-        if left := _send(conn, request, answer, began):
+            self._give_back(conn, received)
+        elif left := _send(conn, request, answer, began):
             self._release(conn)
             self._send_rest(conn, left)
-        else:
-            self._keep(conn)
-        return True
 
     def _finish(self, pushes: list[Pushed]) -> None:
         """Answer what the thread has done."""
@@ -272,6 +298,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _drop(self, conn: TConn) -> None:
         """End a connection that nobody is at work for."""
         self._begun.pop(conn, None)
+        self._asked = [asked for asked in self._asked if asked.conn is not conn]
         self._release(conn)
         self.nr_conns -= 1
         conn.close()
