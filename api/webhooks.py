@@ -34,17 +34,19 @@ def receive(uuid: str, repository: str | None = None) -> Response:
         _trigger(session, uuid, repository)  # before anybody's bytes are taken in
     request.max_content_length = MAX_PAYLOAD
     body = request.get_data(cache=False)
-    packed = inbound.pack(body)
     headers = {name.lower(): value for name, value in request.headers.items()}
+    with services().database.read() as session:
+        trigger = _trigger(session, uuid, repository)
+        delivery = Delivery(headers, body, request.remote_addr, _has_token(session, trigger))
+        verified = inbound.verified_by(session, trigger, delivery)
+    if verified is None:
+        raise _refusal()
+    packed = inbound.pack(body)  # before the transaction that writes, and only for who may send it
+    limit = services().settings.DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT
 
     def work(session: Session) -> Judged:
         trigger = _trigger(session, uuid, repository)
-        delivery = Delivery(headers, body, request.remote_addr, _has_token(session, trigger), packed)
-        verified = inbound.verified_by(session, trigger, delivery)
-        if verified is None:
-            raise _refusal()
-        limit = services().settings.DEFAULT_NAMESPACE_MAXIMUM_BUILD_COUNT
-        return inbound.receive(session, trigger, delivery, verified, limit=limit)
+        return inbound.receive(session, trigger, delivery, verified, packed, limit=limit)
 
     judged = services().database.apply(work)
     if judged.problem:

@@ -40,16 +40,12 @@ FORGES: Mapping[Service, Forge] = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """A request as it came, its headers' names in lower case. `token`: whether it carried the trigger's write token.
-
-    `packed`: the body as it is kept, compressed before a transaction begins, since it may be large.
-    """
+    """A request as it came, its headers' names in lower case. `token`: whether it carried the trigger's write token."""
 
     headers: Headers
     body: bytes
     ip: str | None
     token: bool
-    packed: bytes
 
 
 @dataclass(frozen=True)
@@ -94,10 +90,13 @@ def known_delivery(session: Session, trigger: Trigger, headers: Headers) -> Inbo
     return session.scalar(select(InboundEvent).where(*same))
 
 
-def receive(session: Session, trigger: Trigger, delivery: Delivery, verified: str, *, limit: int | None) -> Judged:
+def receive(
+    session: Session, trigger: Trigger, delivery: Delivery, verified: str, packed: bytes, *, limit: int | None
+) -> Judged:
     """Judge a delivery and keep it; what it asks for is in the queue when this transaction commits.
 
-    `limit`: how many builds may wait or run in the namespace. A delivery that came before starts nothing again.
+    `verified` and `packed`: what `verified_by` and `pack` said of it. `limit`: how many builds may wait or run in the
+    namespace. A delivery that came before starts nothing again.
     """
     if known_delivery(session, trigger, delivery.headers):
         return Judged("ignored", "this delivery came before")
@@ -112,7 +111,7 @@ def receive(session: Session, trigger: Trigger, delivery: Delivery, verified: st
         event=event,
         ip=delivery.ip,
         headers=_shown(delivery.headers, forge),
-        payload=delivery.packed,
+        payload=packed,
         verified=verified,
         verdict=judged.verdict,
         reason=judged.reason,

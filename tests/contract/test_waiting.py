@@ -106,6 +106,8 @@ def test_what_people_do_with_their_own_passwords(app: Flask, database: Database,
 
 def test_deliveries_are_packed_before(api: Api, watch: Watch) -> None:
     trigger = active(api)
+    assert deliver(api, trigger, PAYLOAD, token="wrong").status == 403
+    assert watch.done == []
     assert deliver(api, trigger, PAYLOAD, token=write_token(trigger)).status == 200
     assert watch.done == [("compress", 0)]
 
