@@ -213,7 +213,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _has_time(self, received: bytes) -> bool:
         """Whether to wait for the rest of a head."""
         plain = self.alive and not self.cfg.is_ssl  # TLS may hold bytes of which the poller does not tell
-        return plain and len(received) <= LONGEST_HEAD and END not in received
+        # What begins like no method is TLS, above all: container tools try it first, and wait for its refusal.
+        return plain and received[:1].isupper() and len(received) <= LONGEST_HEAD and END not in received
 
     def _parsed(self, conn: TConn, received: bytes) -> HotRequest | None:
         head, end, _ = received.partition(END)

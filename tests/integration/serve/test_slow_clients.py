@@ -6,6 +6,7 @@ import re
 import resource
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -126,6 +127,17 @@ def test_a_head_in_pieces_is_a_request(server: Serving) -> None:
             client.sendall(head[start : start + 1000])
             time.sleep(0.01)
         assert b" 200 " in client.recv(4096)
+
+
+def test_a_client_that_tries_tls_first_is_refused_at_once(server: Serving) -> None:
+    """As container tools do with a registry that they may speak plainly to."""
+    context, began = ssl.create_default_context(), time.monotonic()
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=5) as client,
+        suppress(ssl.SSLError, ConnectionError),
+    ):
+        context.wrap_socket(client, server_hostname="localhost")
+    assert time.monotonic() - began < 2
 
 
 def test_idle_connections_make_room_for_new_ones(server: Serving) -> None:
