@@ -1,5 +1,6 @@
 """Search on PostgreSQL: the same answers, by the indexes that are made for it."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,8 +91,14 @@ def plan(session: Session, work: Callable[[], object]) -> str:
     work()
     event.remove(connection, "before_cursor_execute", note)
     cursor = connection.connection.cursor()
+    cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")  # whatever the values of a prepared statement
     lines: list[str] = []
-    for statement, parameters in asked:
-        cursor.execute(f"EXPLAIN {statement}", parameters)
+    for number, (statement, parameters) in enumerate(asked):
+        explained = statement
+        if parameters is None and "$1" in statement:
+            values = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", statement))))
+            cursor.execute(f"PREPARE asked_{number} AS {statement}")
+            explained = f"EXECUTE asked_{number}({values})"
+        cursor.execute(f"EXPLAIN {explained}", parameters)
         lines += [line for (line,) in cursor.fetchall()]
     return "\n".join(lines)
