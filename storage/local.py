@@ -26,6 +26,9 @@ from storage.paths import UPLOADS, checked, checked_folder
 
 BLOCK = 1 << 20
 """Bytes gathered before they are written: fewer, larger system calls."""
+AT_A_TIME = 128 << 10
+"""Bytes of a write. For more at once Linux takes large pieces of memory, which a virtual machine may have to fetch from
+its host first: many times as slow as the write itself."""
 EARLY = 8 << 20
 """Bytes after which the disk is told to begin with them, so that little is left to wait for at the end."""
 MANY, AT_ONCE = 32, 16
@@ -285,7 +288,7 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes | bytearray]:
 def _write_all(fd: int, data: bytes | bytearray) -> None:
     left = memoryview(data)
     while left:
-        left = left[os.write(fd, left) :]
+        left = left[os.write(fd, left[:AT_A_TIME]) :]
 
 
 def _begin_writing(fd: int, start: int, length: int) -> None:
