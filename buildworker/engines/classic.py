@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,9 @@ from config.kinds import EngineKind
 from models.errors import Upstream
 
 _log = logging.getLogger(__name__)
+
+_CACHE_LOST = "failed to restore cached image"
+"""What an engine says when another build has just taken away a layer that it had found."""
 
 
 class DockerEngine(Daemon):
@@ -40,6 +44,26 @@ class DockerEngine(Daemon):
     ) -> str:
         if options.secrets:
             raise BuildFailed("The Docker engine's classic builder has no secrets; it would leave them in the image.")
+        until = time.monotonic() + timeout_s
+        try:
+            return self._built(context, dockerfile, options, timeout_s, on_line=on_line, cancelled=cancelled)
+        except BuildFailed as error:
+            if not options.cache_from or _CACHE_LOST not in error.detail:
+                raise
+            _log.info("the engine lost what steps were taken from; all are done: %s", error.detail)
+        plain, left_s = replace(options, cache_from=()), max(until - time.monotonic(), 0.0)
+        return self._built(context, dockerfile, plain, left_s, on_line=on_line, cancelled=cancelled)
+
+    def _built(
+        self,
+        context: Path,
+        dockerfile: Path,
+        options: Options,
+        timeout_s: float,
+        *,
+        on_line: Callable[[Line], None],
+        cancelled: Callable[[], bool],
+    ) -> str:
         opened = open_context(context, dockerfile)
         known, memory = options.registries, options.memory_bytes
         limits = {"memory": memory, "memswap": memory, "cpushares": options.cpu_shares}

@@ -4,10 +4,12 @@ import json
 import re
 import socket
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from buildworker.builder import PullFailed
+from buildworker.builder import BuildFailed, Options, PullFailed
 from buildworker.engines import daemon
 from buildworker.engines.classic import DockerEngine
 from tests.unit.buildworker.conftest import Server, reply
@@ -55,6 +57,30 @@ def test_what_others_are_removing_is_waited_for(
     monkeypatch.setattr(daemon, "PAUSE_S", 0.01)
     assert engine.remove_by_label("drydock.job", "x") == 3
     assert not any(answers.values())
+
+
+@pytest.mark.parametrize("answers", [{}], ids=["nothing"])
+@pytest.mark.parametrize("lost", ["failed to restore cached image from x to y: layer does not exist", "no space left"])
+def test_a_build_whose_cache_was_lost_does_all_steps(
+    engine: DockerEngine, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    tried: list[tuple[str, ...]] = []
+
+    def built(_: Path, __: Path, options: Options, *___: object, **____: object) -> str:
+        tried.append(options.cache_from)
+        if options.cache_from:
+            raise BuildFailed(lost)
+        return "sha256:made"
+
+    monkeypatch.setattr(engine, "_built", built)
+    build = partial(engine.build, Path(), Path(), timeout_s=5, on_line=lambda _: None)
+    if lost.startswith("failed to restore"):
+        assert build(options=Options(cache_from=("x",))) == "sha256:made"
+        assert tried == [("x",), ()]
+    else:
+        with pytest.raises(BuildFailed, match=lost):
+            build(options=Options(cache_from=("x",)))
+        assert tried == [("x",)]
 
 
 @pytest.mark.parametrize("answers", [{}], ids=["nothing"])
