@@ -1,45 +1,24 @@
 """What repositories use is counted right by pushes that do not wait for each other, on a real PostgreSQL."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from models.access import Identity
-from models.migrate import upgrade
 from models.quota_audit import audit_usage
-from models.session import Database
-from models.tables import Manifest, User
-from models.vault import Vault
+from models.tables import Manifest
 from registry import manifest_pushes
 from registry.collection.manifests import remove_manifests
 from registry.manifest_format import OCI_MANIFEST
 from registry.manifests import parse_pushed, put_manifest
 from registry.names import Digest
 from registry.repositories import writable
-from tests.factories.api import make_services
-from tests.factories.database import KEY
 from tests.factories.pusher import Pusher
 
 PATIENCE_S = 20
-
-
-@pytest.fixture
-def pusher(fresh_postgres_url: str, tmp_path: Path) -> Iterator[Pusher]:
-    """Pushes to ann/app."""
-    database = Database(fresh_postgres_url, Vault([KEY]))
-    upgrade(database)
-    with database.write() as session:
-        ann = User(name="ann")
-        session.add(ann)
-        session.flush()
-        actor = Identity(kind="user", account_id=ann.id, name="ann")
-    yield Pusher(make_services(database, tmp_path), actor, "ann/app")
-    database.dispose()
 
 
 def drifts(pusher: Pusher) -> list[int]:
